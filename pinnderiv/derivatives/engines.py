@@ -1,0 +1,170 @@
+"""The table of engines, and the choice among them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pinnderiv.derivatives import safety
+from pinnderiv.derivatives.engine import Engine, Function
+from pinnderiv.derivatives.nested import NestedEngine
+from pinnderiv.derivatives.reverse import ReverseEngine
+from pinnderiv.derivatives.taylor.engine import TaylorEngine
+from pinnderiv.derivatives.transforms import can_look_at_numbers, examining, is_carrier
+from pinnderiv.derivatives.work import Work
+from pinnderiv.errors import ArgumentError, UnsupportedOperationError
+
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (TaylorEngine(), ReverseEngine(), NestedEngine())
+}
+METHODS = ("auto", "nested", "taylor", "reverse")
+
+# A method is compared with one that shares no formula with it and is believed before it.
+_WITNESS = {"nested": "reverse", "taylor": "reverse"}
+# torch.compile cannot differentiate twice in reverse mode.
+_COMPILED = ("taylor", "nested")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An engine in the choice.
+
+    Attributes:
+        method: its name.
+        cost: estimated time, in forward and backward passes of f.
+        objection: why it would be wrong or cannot run; None where it is right.
+    """
+
+    method: str
+    cost: float
+    objection: str | None
+
+
+def check_method(method: str) -> None:
+    """Refuses a method that is unknown.
+
+    Raises:
+        ArgumentError: it is none of `METHODS`.
+    """
+    if not isinstance(method, str) or method not in METHODS:
+        close = difflib.get_close_matches(str(method), METHODS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ArgumentError(f"method={method!r} is unknown; choose one of {METHODS}.{hint}")
+
+
+def candidates(f: Function, x: Tensor, work: Work) -> Iterator[Candidate]:
+    """The engines, cheapest first, each examined for f when it is asked for."""
+    known = safety.profile(f, x)
+    costs = {m: work.cost(m, known.outputs) for m in _possible(x)}
+    for method in sorted(costs, key=lambda m: costs[m]):
+        yield Candidate(method, costs[method], _objection(known, f, x, method, work.order))
+
+
+def _possible(x: Tensor) -> tuple[str, ...]:
+    """The engines that can run where this call stands."""
+    if is_carrier(x):
+        return ("taylor",)
+    return tuple(ENGINES) if can_look_at_numbers() else _COMPILED
+
+
+def choose(f: Function, x: Tensor, work: Work, method: str, check: bool) -> Engine:
+    """The engine that computes ``work`` for f.
+
+    Args:
+        f: the function.
+        x: points, checked.
+        work: what is asked for.
+        method: "auto" for the cheapest one that is right, or the name of an engine.
+        check: let the guard examine f.
+
+    Raises:
+        UnsupportedOperationError: the method named would be wrong, or none is right.
+        BatchMixingError, ShapeError, DtypeError: see :func:`safety.profile`.
+    """
+    if is_carrier(x) and method not in ("auto", "taylor"):
+        raise UnsupportedOperationError(
+            f"method={method!r} cannot run inside of method='taylor', as here, where a transform "
+            "differentiates the result of another one: give both the same method, or the inner "
+            "one method='auto'."
+        )
+    if not check:
+        return ENGINES["taylor" if method == "auto" else method]
+    if can_look_at_numbers():
+        return ENGINES[_examined(f, x, work, method)]
+    size = (work.order, work.directions, work.channels, work.pulls)
+    return ENGINES[
+        _examined_while_compiling(f, x.ndim, x.shape[-1], x.dtype, x.device, size, method)
+    ]
+
+
+def _examined_while_compiling(
+    f: Function,
+    ndim: int,
+    columns: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    size: tuple[int, int, int, int],
+    method: str,
+) -> str:
+    """The choice at the moment of compilation, on points of the guard's own."""
+    lead = (4, *(2,) * (ndim - 2)) if ndim > 1 else ()
+    x = torch.linspace(-0.9, 0.7, 4 * 2**ndim * columns, dtype=dtype, device=device)
+    x = x[: columns * math.prod(lead)].reshape(*lead, columns)
+    with examining():
+        return _examined(f, x, Work(*size), method)
+
+
+# What torch.compiler.assume_constant_result does, which would import the whole compiler.
+_examined_while_compiling._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _examined(f: Function, x: Tensor, work: Work, method: str) -> str:
+    if method != "auto":
+        _insist(f, x, work, method)
+        return method
+    objections = []
+    for candidate in candidates(f, x, work):
+        if candidate.objection is None:
+            return candidate.method
+        objections.append(f"method={candidate.method!r} {candidate.objection}")
+    raise UnsupportedOperationError(
+        "no method is right for this function: " + "; ".join(objections) + "."
+    )
+
+
+def _insist(f: Function, x: Tensor, work: Work, method: str) -> None:
+    """Raises where the method that was asked for would be wrong for f."""
+    objection = _objection(safety.profile(f, x), f, x, method, work.order)
+    if objection is None:
+        return
+    working = [c.method for c in candidates(f, x, work) if c.objection is None]
+    advice = (
+        f"Use method={working[0]!r} or method='auto'" if working else "No other method is right"
+    )
+    raise UnsupportedOperationError(f"method={method!r} {objection}. {advice}.")
+
+
+def _objection(
+    known: safety.Profile, f: Function, x: Tensor, method: str, order: int
+) -> str | None:
+    witness = ENGINES.get(_WITNESS.get(method, ""))
+    return safety.verdict(known, f, x, ENGINES[method], order, witness)
+
+
+def hvp_of(engine: Engine, f: Function, x: Tensor, guarded: bool) -> Any:
+    """How ``engine`` multiplies the Hessian of f by a vector.
+
+    Forward over reverse uses forward formulas: where the guard finds one wrong, reverse
+    mode twice takes its place.
+    """
+    if isinstance(engine, ReverseEngine) and guarded:
+        known = safety.profile(f, x)
+        if not safety.forward_over_reverse_is_right(known, f, x, engine):
+            return engine.hvp_by_reverse_twice
+    return engine.hvp

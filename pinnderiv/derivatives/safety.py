@@ -1,0 +1,255 @@
+"""The guard: what is known to go silently wrong, and how it is caught.
+
+Before a function is first differentiated by a method it is examined on a few rows:
+
+1. It runs once while its operations are watched. Operations whose formulas in PyTorch
+   are known to be wrong (`KNOWN_WRONG`) rule out the methods that use those formulas.
+2. Rows are moved one against the other: a function that mixes rows has no derivative
+   "per row", and every engine would return a number for it.
+3. The method is spot-checked (`probe.py`) against finite differences and against an
+   engine that shares no formula with it.
+
+What was found is remembered for each function, dtype, device and order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pinnderiv.derivatives.cache import Cache
+from pinnderiv.derivatives.engine import Engine, Function
+from pinnderiv.derivatives.fingerprint import Fingerprint
+from pinnderiv.derivatives.known_wrong import KNOWN_WRONG
+from pinnderiv.derivatives.probe import Probe, agree, gradients_of, order_that_fails, sample
+from pinnderiv.derivatives.repairs import exact_formulas
+from pinnderiv.derivatives.rows import check_rows, first_run
+from pinnderiv.derivatives.transforms import inside_transform, plain
+from pinnderiv.derivatives.watch import module_names
+
+_CACHE = Cache()
+_ORDINALS = {1: "first", 2: "second", 3: "third", 4: "fourth"}
+
+
+@dataclass
+class Profile:
+    """What the guard knows of a function.
+
+    Attributes:
+        outputs: M.
+        operations: operation → the module that ran it first.
+        modified_input: f changes its argument in place.
+        trainable: f holds something that requires gradients.
+        probe: the rows that it was tried on.
+        verdicts: (engine, order, training) → None where it is right, else why it is not.
+    """
+
+    outputs: int
+    operations: dict[str, str]
+    modified_input: bool
+    trainable: bool
+    probe: Probe
+    verdicts: dict[tuple[str, int, bool], str | None] = field(default_factory=dict)
+
+
+def profile(f: Function, x: Tensor) -> Profile:
+    """Runs f on a few rows, checks what it returns and that it treats rows independently.
+
+    Args:
+        f: the function.
+        x: points ``(*batch, D)``, checked.
+
+    Raises:
+        DtypeError: f returns no tensor, or one of another dtype.
+        ShapeError: what f returns is not ``(*batch, M)``.
+        BatchMixingError: a row of f(x) depends on another row of x.
+        UnsupportedOperationError: f is random.
+    """
+    fingerprint = Fingerprint(f)
+    # While compiling no formula is replaced, so what is found then holds only then.
+    around = (inside_transform(), torch.compiler.is_compiling())
+    circumstance = (x.shape[-1], x.ndim, x.dtype, x.device, *around)
+    # An f that only takes as many rows as x has is known for that many.
+    for place in (circumstance, (*circumstance, x.shape)):
+        known = _CACHE.get(fingerprint, place)
+        if known is not None:
+            return known
+    names = module_names(fingerprint.modules)
+    with _undisturbed(fingerprint.modules, x), exact_formulas():
+        points, probe, seen = first_run(f, x, names)
+        if x.ndim > 1:
+            check_rows(f, points, probe, seen, names)
+    result = Profile(
+        seen.value.shape[-1], seen.operations, seen.modified_input, seen.trainable, probe
+    )
+    _CACHE.put(fingerprint, circumstance if probe.free else place, result)
+    return result
+
+
+def verdict(
+    known: Profile, f: Function, x: Tensor, engine: Engine, order: int, witness: Engine | None
+) -> str | None:
+    """Whether an engine is right for f; None if so, else what is wrong.
+
+    Args:
+        known: the profile of f.
+        f: the function.
+        x: the points of this call.
+        engine: the engine in question.
+        order: the highest order of differentiation.
+        witness: an engine that shares no formula with it and is believed before it.
+    """
+    # A result that is trained on is differentiated once more.
+    training = inside_transform() or (
+        torch.is_grad_enabled() and (known.trainable or x.requires_grad)
+    )
+    key = (engine.name, order, training)
+    if key not in known.verdicts:
+        with _undisturbed(Fingerprint(f).modules, x):
+            known.verdicts[key] = _examine(known, f, engine, order, training, witness)
+    return known.verdicts[key]
+
+
+def forward_over_reverse_is_right(known: Profile, f: Function, x: Tensor, engine: Any) -> bool:
+    """Whether ``engine.hvp`` (forward over reverse) equals ``engine.hvp_by_reverse_twice``."""
+    key = ("forward over reverse", 2, False)
+    if key not in known.verdicts:
+        with _undisturbed(Fingerprint(f).modules, x), exact_formulas():
+            known.verdicts[key] = _examine_hvp(known, f, engine)
+    return known.verdicts[key] is None
+
+
+def _examine_hvp(known: Profile, f: Function, engine: Any) -> str | None:
+    reason = _known_wrong(known, "nested", 2)
+    if reason is not None:
+        return reason
+    g, origin = known.probe.along_two(f)
+    v = torch.ones_like(origin)
+    try:
+        fast, slow = engine.hvp(g, origin, v), engine.hvp_by_reverse_twice(g, origin, v)
+    except Exception as error:
+        return f"cannot run it ({_blame(error, known)})"
+    # Outputs last, as `agree` wants them.
+    agreed = agree({(): plain(fast).mT}, {(): plain(slow).mT})
+    return None if agreed else "disagrees with reverse twice"
+
+
+def _examine(
+    known: Profile,
+    f: Function,
+    engine: Engine,
+    order: int,
+    training: bool,
+    witness: Engine | None,
+) -> str | None:
+    reason = _known_wrong(known, engine.name, order + training)
+    if reason is not None or order == 0:
+        return reason
+    try:
+        found = sample(engine, known.probe, f, order)
+    except Exception as error:
+        return f"cannot run it ({_blame(error, known)})"
+    gradient = None
+    if training:
+        try:
+            gradient = gradients_of(engine, known.probe, f, found, order)
+        except Exception as error:
+            return (
+                "cannot be trained on, though its derivatives may be right "
+                f"({_blame(error, known)}); under torch.no_grad() no gradient is needed"
+            )
+    failing = order_that_fails(engine, known.probe, f, found, gradient)
+    if failing is not None:
+        what = f"{_ordinal(failing)} derivatives"
+        if failing > order:
+            what = f"gradients of {_ordinal(order)} derivatives, as training takes them,"
+        held = ""
+        if "detach()" in known.operations:
+            held = " (if f holds a part constant on purpose, pass check=False)"
+        return f"gives wrong {what} ({_suspects(known)}): finite differences contradict them{held}"
+    if witness is not None:
+        try:
+            expected = sample(witness, known.probe, f, order)
+        except Exception:
+            return None
+        trusted = _known_wrong(known, witness.name, order) is None
+        if trusted and not agree(found, expected):
+            return (
+                f"gives wrong {_ordinal(order)} derivatives ({_suspects(known)}): "
+                f"method={witness.name!r} contradicts them"
+            )
+    return None
+
+
+def _known_wrong(known: Profile, engine: str, order: int) -> str | None:
+    for operation, module in known.operations.items():
+        entry = KNOWN_WRONG.get(engine, {}).get(operation)
+        if entry is not None and order >= entry.from_order:
+            place = f" in {module}" if module else ""
+            return (
+                f"gives wrong {_ordinal(entry.from_order)} derivatives for {operation}{place}: "
+                f"{entry.reason}"
+            )
+    return None
+
+
+def _ordinal(order: int) -> str:
+    return _ORDINALS.get(order, f"order-{order}")
+
+
+def _blame(error: Exception, known: Profile) -> str:
+    """What PyTorch said, and the operations of f that it may have meant."""
+    text = next(iter(str(error).strip().splitlines()), "")
+    inplace = [n for n in known.operations if n.endswith("_")] if "inplace" in text else []
+    suspects = ", ".join(inplace[:6]) or _suspects(known)
+    return f"{type(error).__name__}: {text[:200]}; f runs {suspects}"
+
+
+_HARMLESS = """
+view _unsafe_view reshape expand permute transpose t select slice unsqueeze squeeze cat stack
+clone _to_copy alias addmm mm bmm add sub mul neg sum mean zeros_like ones_like split unbind
+movedim flatten detach tanh sin cos exp
+"""
+
+
+def _suspects(known: Profile) -> str:
+    """The operations that most likely have the wrong formula, custom functions first."""
+    custom = [n for n in known.operations if not n.startswith("aten.")]
+    if custom:
+        return ", ".join(custom)
+    rare = [
+        f"{n} in {m}" if m else n
+        for n, m in known.operations.items()
+        if n.rpartition(".")[2] not in _HARMLESS.split()
+    ]
+    if len(rare) == 1:
+        return rare[0]
+    return "one of " + ", ".join((rare or list(known.operations))[:6])
+
+
+@contextlib.contextmanager
+def _undisturbed(modules: list[torch.nn.Module], x: Tensor) -> Iterator[None]:
+    """Examines f without a trace: the random state stays what it was, and so do buffers
+    that a module in training mode updates when it runs (BatchNorm).
+    """
+    saved = [
+        (buffer, buffer.detach().clone())
+        for root in modules
+        for module in root.modules()
+        if module.training
+        for buffer in module.buffers(recurse=False)
+    ]
+    devices = [x.device] if x.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in saved:
+                if not torch.equal(plain(buffer), plain(value)):
+                    buffer.copy_(value)

@@ -1,0 +1,22 @@
+"""The rules, by subject. Importing this package registers them."""
+
+from pinnderiv.derivatives.taylor.rules import (  # noqa: F401
+    activations,
+    arithmetic,
+    attention,
+    bessel,
+    constants,
+    convolution,
+    joining,
+    linalg,
+    linear,
+    losses,
+    normalisation,
+    ordering,
+    pointwise,
+    recurrent,
+    reductions,
+    shape,
+    special,
+    spectral,
+)

@@ -1,0 +1,43 @@
+"""Every exception that a user of pinnderiv can catch.
+
+All derive from :class:`PinnderivError`, and each also from the built-in that
+fits, so that both ``except PinnderivError`` and ``except ValueError`` work.
+"""
+
+from __future__ import annotations
+
+
+class PinnderivError(Exception):
+    """Base class of everything that pinnderiv raises on purpose."""
+
+
+class ArgumentError(PinnderivError, ValueError):
+    """An argument has the right kind but a value that makes no sense."""
+
+
+class ShapeError(ArgumentError):
+    """A tensor, or what a function returned, has the wrong shape."""
+
+
+class DtypeError(PinnderivError, TypeError):
+    """A tensor has a dtype that cannot be differentiated, or is no tensor at all."""
+
+
+class BatchMixingError(PinnderivError, ValueError):
+    """Row i of f(x) depends on another row of x, so "per row" has no meaning."""
+
+
+class UnsupportedOperationError(PinnderivError, NotImplementedError):
+    """The method asked for would be wrong, or cannot run, for this function."""
+
+
+class ConfigurationError(PinnderivError, ValueError):
+    """A run was configured in a way that cannot work."""
+
+
+class NonFiniteLossError(PinnderivError, ArithmeticError):
+    """The training loss became infinite or NaN; names the step and the term."""
+
+
+class CheckpointError(PinnderivError, RuntimeError):
+    """A checkpoint is missing, damaged, or belongs to another configuration."""

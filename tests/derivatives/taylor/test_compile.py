@@ -1,0 +1,48 @@
+"""torch.compile(fullgraph=True) over loss and gradient, against eager, in processes of their own.
+
+A compiler that has failed once may fail again in the same process, and a compiled step is
+worth comparing in full: numbers, and gradients with respect to every parameter.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("compiled_step.py")
+ROOT = PROGRAM.parents[3]
+
+
+@pytest.mark.parametrize(
+    ("backend", "networks"),
+    [
+        ("inductor", ["mlp"]),
+        # The same tracing and the same gradient graph, without compiling C++.
+        ("aot_eager", ["siren", "layer_norm", "fourier", "modified", "attention"]),
+        ("aot_eager", ["operators", "wide_input"]),
+    ],
+)
+def test_a_compiled_step_equals_the_eager_one(
+    backend: str, networks: list[str], tmp_path: Path
+) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), backend, *networks],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count(" equal, first call ") == len(networks)
