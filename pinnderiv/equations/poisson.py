@@ -1,0 +1,22 @@
+"""Poisson's equation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pinnderiv.equations.equation import Equation
+from pinnderiv.equations.linear import LinearOperator, laplace
+
+
+class Poisson(Equation):
+    """−Δu = f, columns (x_1, …, x_d).
+
+    Args:
+        space: names of the coordinates.
+    """
+
+    def __init__(self, space: Sequence[str]) -> None:
+        super().__init__(space, time=False)
+
+    def operator(self) -> LinearOperator:
+        return -laplace(self.space)

@@ -1,0 +1,27 @@
+"""Networks that map coordinates to unknowns, (*batch, D) -> (*batch, M)."""
+
+from pinnderiv.networks.activations import ACTIVATIONS
+from pinnderiv.networks.constraint import HardConstraint
+from pinnderiv.networks.features import FourierFeatureMLP, FourierFeatures
+from pinnderiv.networks.initialisations import INITIALISATIONS
+from pinnderiv.networks.lift import TransfiniteLift
+from pinnderiv.networks.mlp import MLP
+from pinnderiv.networks.modified_mlp import ModifiedMLP
+from pinnderiv.networks.random_features import RandomFeatureNetwork
+from pinnderiv.networks.scaling import Normalise, Scaled
+from pinnderiv.networks.siren import Siren
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALISATIONS",
+    "MLP",
+    "FourierFeatureMLP",
+    "FourierFeatures",
+    "HardConstraint",
+    "ModifiedMLP",
+    "Normalise",
+    "RandomFeatureNetwork",
+    "Scaled",
+    "Siren",
+    "TransfiniteLift",
+]

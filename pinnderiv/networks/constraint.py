@@ -1,0 +1,135 @@
+"""Dirichlet and initial conditions satisfied exactly, by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+
+from pinnderiv.errors import ArgumentError, ShapeError
+from pinnderiv.networks.constants import ConstantsModule
+from pinnderiv.networks.lift import BoundaryData, TransfiniteLift, unit_coordinates
+from pinnderiv.networks.scaling import check_bounds
+
+
+class HardConstraint(ConstantsModule):
+    """u(x) = lift(x) + B(x) · network(x), (*batch, D) -> (*batch, M).
+
+    The lift takes the boundary and initial values (:class:`TransfiniteLift`),
+    and B vanishes where they are given: 4 s (1 − s) for each axis of space,
+    with s from 0 to 1 across the box, times t/T, or (t/T)² where u_t is given
+    too. So whatever the network, u fulfils every condition to rounding, and B
+    is of order one inside the box. (Lagaris, Likas & Fotiadis 1998.)
+
+    Args:
+        network: (*batch, D) -> (*batch, M); scales its own inputs.
+        lower: lower corner of the box, one number a column of x.
+        upper: upper corner.
+        value: u on the walls and at t = lower[time_axis], (N, D) -> (N, M),
+            differentiable; only ever called at points there. ``None``: all data
+            are zero, and there is no lift.
+        time_axis: column of time; ``None`` for a problem without.
+        time_order: 0 without time, 1 if u is given at t₀, 2 if u_t is too.
+        velocity: u_t at t₀, (N, D) -> (N, M); with ``value`` and
+            ``time_order=2``. Must agree with ``value`` where walls meet t₀.
+
+    Raises:
+        ArgumentError: the box is none; ``time_axis``, ``time_order`` and
+            ``velocity`` do not go together; or ``value`` is given in more than
+            6 dimensions of space, since a lift needs 3^d values a point.
+    """
+
+    lower: Tensor
+    upper: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        value: BoundaryData | None,
+        time_axis: int | None = None,
+        time_order: int = 0,
+        velocity: BoundaryData | None = None,
+    ) -> None:
+        super().__init__()
+        low, high = check_bounds(lower, upper)
+        time_axis = _check_time(len(low), time_axis, time_order, value, velocity)
+        self.network = network
+        self.time_axis = time_axis
+        self.time_order = time_order
+        self.register_constant("lower", low)
+        self.register_constant("upper", high)
+        self.lift = (
+            None
+            if value is None
+            else TransfiniteLift(low, high, value, time_axis, time_order, velocity)
+        )
+
+    def factor(self, x: Tensor) -> Tensor:
+        """B(x), (*batch, D) -> (*batch, 1): zero where u is given, of order one inside."""
+        s = unit_coordinates(x, self.lower, self.upper)
+        factors = []
+        for axis in range(self.lower.shape[0]):
+            along = s[..., axis, None]
+            if axis != self.time_axis:
+                along = 4 * along * (1 - along)
+            elif self.time_order == 2:
+                along = along * along
+            factors.append(along)
+        return reduce(torch.mul, factors)
+
+    def free(self, x: Tensor) -> Tensor:
+        """B(x) · network(x), (*batch, D) -> (*batch, M): what training changes.
+
+        The lift is fixed. Under a linear operator L, L u = L lift + L free, and
+        at fixed points L lift need be computed only once.
+        """
+        return self.factor(x) * self.network(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.lower.shape[0]:
+            raise ShapeError(
+                f"x must be (*batch, {self.lower.shape[0]}), one column a coordinate of the box; "
+                f"got {tuple(x.shape)}."
+            )
+        free = self.free(x)
+        if self.lift is None:
+            return free
+        lifted = self.lift(x)
+        if lifted.shape != free.shape:
+            raise ShapeError(
+                f"value and the network must have the same number of outputs; got "
+                f"{lifted.shape[-1]} and {free.shape[-1]}."
+            )
+        return lifted + free
+
+
+def _check_time(
+    columns: int,
+    time_axis: int | None,
+    time_order: int,
+    value: BoundaryData | None,
+    velocity: BoundaryData | None,
+) -> int | None:
+    """The time axis as a column from 0, once the arguments about time go together."""
+    if time_axis is None:
+        if time_order != 0:
+            raise ArgumentError(
+                f"time_order={time_order} needs time_axis, the column of time; without time "
+                "leave both out."
+            )
+    elif not -columns <= time_axis < columns:
+        raise ArgumentError(f"time_axis must be a column from 0 to {columns - 1}; got {time_axis}.")
+    elif time_order not in (1, 2):
+        raise ArgumentError(
+            "with a time_axis, time_order must be 1 (u is given at t0) or 2 (u and u_t are); got "
+            f"{time_order}."
+        )
+    if velocity is not None and (time_order != 2 or value is None):
+        raise ArgumentError("velocity goes with value and time_order=2, and is unused otherwise.")
+    if velocity is None and value is not None and time_order == 2:
+        raise ArgumentError("time_order=2 needs velocity, u_t at t0, beside value.")
+    return None if time_axis is None else time_axis % columns

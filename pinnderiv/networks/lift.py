@@ -1,0 +1,143 @@
+"""A smooth function with given boundary and initial values, out of those values alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from pinnderiv.errors import ArgumentError, ShapeError
+from pinnderiv.networks.constants import ConstantsModule
+from pinnderiv.networks.scaling import check_bounds
+
+BoundaryData = Callable[[Tensor], Tensor]
+
+# 3^d evaluations of the data a point: 728 in six dimensions, 2186 in seven.
+MAX_LIFT_AXES = 6
+
+
+def unit_coordinates(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """s = (x − lower) / (upper − lower), with 0 and 1 exact at the two ends.
+
+    The width is taken in the dtype of the bounds: rounded from a wider one, it
+    would leave 1 − s at an end of the order of rounding, and no longer zero.
+    """
+    return (x - lower) / (upper - lower)
+
+
+class TransfiniteLift(ConstantsModule):
+    """Transfinite interpolation on a box, (*batch, D) -> (*batch, M).
+
+    Gordon & Hall's Boolean sum (1973): with P_i the projector that replaces u by
+    its linear interpolant between the two walls of axis i, and P_t the one that
+    replaces it by u(t₀), or by u(t₀) + (t − t₀) u_t(t₀), the lift is
+    (I − ∏(I − P)) u. Multiplied out, each term holds u at a point of a wall, an
+    edge, a corner or of t = t₀, times a polynomial: the data are never called
+    anywhere else, and all of them in one call.
+
+    Args:
+        lower: lower corner of the box, one number a column.
+        upper: upper corner.
+        value: u on the boundary, (N, D) -> (N, M); differentiable.
+        time_axis: column of time, or ``None``.
+        time_order: 0 without time, 1 for u at t₀, 2 for u and u_t at t₀.
+        velocity: u_t at t₀, (N, D) -> (N, M); for ``time_order`` 2. On the walls
+            at t₀ it must agree with the rate at which ``value`` changes there.
+
+    Raises:
+        ArgumentError: more than 6 axes of space, or the corners are not a box.
+    """
+
+    lower: Tensor
+    upper: Tensor
+
+    def __init__(
+        self,
+        lower: Sequence[float],
+        upper: Sequence[float],
+        value: BoundaryData,
+        time_axis: int | None = None,
+        time_order: int = 0,
+        velocity: BoundaryData | None = None,
+    ) -> None:
+        super().__init__()
+        low, high = check_bounds(lower, upper)
+        space = len(low) - (time_axis is not None)
+        if space > MAX_LIFT_AXES:
+            raise ArgumentError(
+                f"boundary data are lifted in at most {MAX_LIFT_AXES} dimensions of space, since "
+                f"each point needs 3^d of them ({3**space - 1:,} in {space}). Use a loss term for "
+                "the boundary, or value=None where the data are zero."
+            )
+        self.register_constant("lower", low)
+        self.register_constant("upper", high)
+        # Attributes, so that data that are a module themselves move and are saved with this one.
+        self.value = value
+        self.velocity = velocity
+        for name, terms in _terms(low, high, time_axis, time_order).items():
+            for field, values in terms.items():
+                self.register_constant(f"{name}_{field}", values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = unit_coordinates(x, self.lower, self.upper)
+        lifted = self._family("value", self.value, x, s)
+        if self.velocity is None:
+            return lifted
+        return lifted + self._family("velocity", self.velocity, x, s)
+
+    def _family(self, name: str, function: BoundaryData, x: Tensor, s: Tensor) -> Tensor:
+        """All terms that take their data from one function: Σ_k blend_k(s) · data(point_k)."""
+        constants = {field: getattr(self, f"{name}_{field}") for field in _FIELDS}
+        points = x.unsqueeze(-2) * constants["keep"] + constants["fixed"]
+        flat = points.reshape(-1, points.shape[-1])
+        data = function(flat)
+        if data.dim() != 2 or data.shape[0] != flat.shape[0]:
+            raise ShapeError(
+                f"{name} must map (N, {flat.shape[-1]}) to (N, M); for {tuple(flat.shape)} it "
+                f"returned {tuple(data.shape)}."
+            )
+        blend = constants["sign"]
+        for axis in range(s.shape[-1]):
+            blend = blend * (
+                constants["offset"][:, axis] + constants["slope"][:, axis] * s[..., axis, None]
+            )
+        return (blend.unsqueeze(-1) * data.reshape(*points.shape[:-1], -1)).sum(dim=-2)
+
+
+# A term is sign · ∏_axes (offset + slope · s) · data(x · keep + fixed).
+_FIELDS = ("sign", "offset", "slope", "keep", "fixed")
+
+
+def _terms(
+    lower: list[float], upper: list[float], time_axis: int | None, time_order: int
+) -> dict[str, dict[str, list]]:
+    """The terms of the Boolean sum, by the function that their data come from.
+
+    ∏(I − P) is a sum over what happens on each axis: it stays free (from I), or
+    is fixed by one summand of P, which then gives a factor and a minus sign.
+    """
+    # On each axis: (offset, slope, value at which x is fixed or None, is it the velocity).
+    choices: list[list[tuple[float, float, float | None, bool]]] = []
+    for axis, (low, high) in enumerate(zip(lower, upper, strict=True)):
+        free = (1.0, 0.0, None, False)
+        if axis != time_axis:
+            choices.append([free, (1.0, -1.0, low, False), (0.0, 1.0, high, False)])
+        elif time_order == 1:
+            choices.append([free, (1.0, 0.0, low, False)])
+        else:
+            choices.append([free, (1.0, 0.0, low, False), (0.0, high - low, low, True)])
+    families: dict[str, dict[str, list]] = {
+        name: {field: [] for field in _FIELDS} for name in ("value", "velocity")
+    }
+    for term in itertools.product(*choices):
+        count = sum(fixed is not None for _, _, fixed, _ in term)
+        if count == 0:
+            continue
+        family = families["velocity" if any(is_rate for *_, is_rate in term) else "value"]
+        family["sign"].append((-1.0) ** (count + 1))
+        family["offset"].append([offset for offset, _, _, _ in term])
+        family["slope"].append([slope for _, slope, _, _ in term])
+        family["keep"].append([1.0 if fixed is None else 0.0 for _, _, fixed, _ in term])
+        family["fixed"].append([fixed or 0.0 for _, _, fixed, _ in term])
+    return {name: family for name, family in families.items() if family["sign"]}

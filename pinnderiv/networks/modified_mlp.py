@@ -1,0 +1,63 @@
+"""The modified MLP: every hidden layer gated by two encodings of the input."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from pinnderiv.errors import ArgumentError
+from pinnderiv.networks.activations import Activation, activation_function
+from pinnderiv.networks.initialisations import linear
+from pinnderiv.networks.options import check_sizes
+
+
+class ModifiedMLP(nn.Module):
+    """Wang, Teng & Perdikaris 2021, (*batch, inputs) -> (*batch, outputs).
+
+    With U = φ(W_U x + b_U), V = φ(W_V x + b_V) and H₁ = φ(W₁ x + b₁), each
+    further hidden layer mixes the two encodings: Z = φ(W H + b),
+    H ← (1 − Z) U + Z V.
+
+    Args:
+        inputs: number of coordinates.
+        outputs: number of unknowns.
+        width: neurons in a hidden layer.
+        depth: number of hidden layers, at least 2: the first is not gated.
+        activation: as for :class:`~pinnderiv.networks.MLP`.
+        initialisation: as for :class:`~pinnderiv.networks.MLP`.
+
+    Raises:
+        ArgumentError: a size is not a positive integer, ``depth`` is 1, or a
+            name is unknown.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int = 64,
+        depth: int = 3,
+        activation: str | Activation = "tanh",
+        initialisation: str = "xavier",
+    ) -> None:
+        super().__init__()
+        check_sizes(inputs=inputs, outputs=outputs, width=width, depth=depth)
+        if depth < 2:
+            raise ArgumentError(
+                "depth must be at least 2 in a ModifiedMLP, whose first hidden layer is not "
+                "gated; got 1. Use MLP for a single hidden layer."
+            )
+        self.activation = activation_function(activation)
+        self.encoder_u = linear(inputs, width, initialisation)
+        self.encoder_v = linear(inputs, width, initialisation)
+        self.first = linear(inputs, width, initialisation)
+        self.gates = nn.ModuleList(linear(width, width, initialisation) for _ in range(depth - 1))
+        self.output = linear(width, outputs, initialisation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = self.activation(self.encoder_u(x))
+        difference = self.activation(self.encoder_v(x)) - u
+        h = self.activation(self.first(x))
+        for layer in self.gates:
+            # (1 − Z) U + Z V with one product instead of two.
+            h = u + self.activation(layer(h)) * difference
+        return self.output(h)

@@ -1,0 +1,117 @@
+"""Wave problems, u_tt = c²Δu + f."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from pinnderiv.equations import Wave
+from pinnderiv.problems.cases import Case, Numbers, Setting, assemble, coordinate_names
+from pinnderiv.problems.choices import Frequencies, choose
+from pinnderiv.problems.problem import Field, Problem
+from pinnderiv.problems.solutions import Mode, PlaneWave, SineProduct, Superposition
+
+
+def _standing_waves(setting: Setting, equation: Wave) -> Field:
+    """Σ_j a_j ∏_i sin(k_i (x_i − lower_i)) cos(c |k| t), at rest at the start."""
+    return Superposition(
+        tuple(
+            Mode(
+                amplitude,
+                SineProduct(k, setting.box.lower),
+                torch.cos,
+                equation.speed * math.hypot(*k),
+            )
+            for amplitude, k in setting.modes_across_box()
+        )
+    )
+
+
+def _travelling_waves(setting: Setting, equation: Wave) -> Field:
+    """Σ_j a_j sin(k·x − c |k| t): the walls move, and the start does."""
+    return Superposition(
+        tuple(
+            Mode(amplitude, PlaneWave(k, equation.speed * math.hypot(*k)))
+            for amplitude, k in setting.modes_per_unit()
+        )
+    )
+
+
+WAVE_CASES: dict[str, Case[Wave]] = {
+    "wave": Case(
+        dimension=1,
+        solution=_standing_waves,
+        homogeneous=True,
+        reference="standing wave",
+    ),
+    "wave_travelling": Case(
+        dimension=1,
+        solution=_travelling_waves,
+        homogeneous=True,
+        reference="plane wave",
+    ),
+    "wave1d_c": Case(
+        dimension=1,
+        solution=_standing_waves,
+        frequencies=(1, 4),
+        amplitudes=(1.0, 0.5),
+        coefficient=2.0,
+        homogeneous=True,
+        fixed_dimension=True,
+        reference="Hao et al. 2023 (PINNacle), Wave1d-C",
+    ),
+}
+
+
+def wave_case(
+    case: str = "wave",
+    dimension: int | None = None,
+    speed: float | None = None,
+    frequencies: Frequencies | None = None,
+    amplitudes: Sequence[float] | None = None,
+    lower: Numbers = 0.0,
+    upper: Numbers = 1.0,
+    final_time: float | None = None,
+) -> Problem:
+    """A wave problem on a box, from t = 0, with u given on the walls, u and u_t at the start.
+
+    Cases, on the unit box until t = 1, with the values that ``None`` below stands for:
+
+    * ``wave``: u = ∏ sin(πk x_i) cos(c √d πk t), c = 1, k = 1, any dimension d.
+    * ``wave_travelling``: u = sin(πk (Σ x_i − c √d t)), c = 1, k = 1, any dimension;
+      nothing is zero on the walls or at the start.
+    * ``wave1d_c``: u_tt = 4 u_xx, u = sin(πx) cos(2πt) + ½ sin(4πx) cos(8πt).
+
+    Args:
+        case: one of the above.
+        dimension: coordinates of space.
+        speed: c in length/time.
+        frequencies: half-waves, one entry a mode: a number (all axes alike) or a
+            list (one an axis). Across the box in the standing waves, per unit of
+            length in the travelling ones.
+        amplitudes: one a mode.
+        lower: lower corner of the box, one number for all axes or one an axis.
+        upper: upper corner, likewise.
+        final_time: the end of time.
+
+    Returns:
+        The problem.
+
+    Raises:
+        ArgumentError: there is no such case, or a choice does not fit it.
+    """
+    row, setting = choose(
+        WAVE_CASES,
+        case,
+        dimension=dimension,
+        lower=lower,
+        upper=upper,
+        frequencies=frequencies,
+        amplitudes=amplitudes,
+        final_time=final_time,
+    )
+    c = row.coefficient if speed is None else speed
+    equation = Wave(coordinate_names(setting.box.dim), c)
+    return assemble("Wave equation", row, setting, equation)
