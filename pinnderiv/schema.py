@@ -1,0 +1,400 @@
+"""What a run can be told: one dataclass for each part of the configuration.
+
+Hydra checks every override against these, so that a wrong name or a wrong type is refused before
+anything runs. The values that users get by default stand in ``conf/``; a default here is what a
+file in ``conf/`` need not repeat. This file imports nothing, so that it can be read anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+# OmegaConf's mark for "must be given"
+MISSING: Any = "???"
+
+
+class Mode(Enum):
+    """What the command does."""
+
+    train = "train"
+    evaluate = "evaluate"
+
+
+class Device(Enum):
+    """Where tensors live; ``auto`` takes CUDA if PyTorch sees it."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Precision(Enum):
+    """Floating-point type of everything."""
+
+    float32 = "float32"
+    float64 = "float64"
+
+
+class Constraint(Enum):
+    """How the boundary and initial conditions are met.
+
+    ``hard``: exactly, by construction of the network. ``soft``: as terms of the loss. ``auto``:
+    hard where the problem allows it, else soft.
+    """
+
+    auto = "auto"
+    hard = "hard"
+    soft = "soft"
+
+
+class ScheduleKind(Enum):
+    """How a learning rate changes over its phase."""
+
+    constant = "constant"
+    exponential = "exponential"
+    step = "step"
+    cosine = "cosine"
+    linear = "linear"
+
+
+class ProgressStyle(Enum):
+    """What a run shows while it trains; ``auto`` is a bar on a terminal and lines elsewhere."""
+
+    auto = "auto"
+    bar = "bar"
+    lines = "lines"
+    none = "none"
+
+
+# -- problems; null takes the case's own value ---------------------------------------------
+
+
+@dataclass
+class ProblemConfig:
+    """What all problems can be told.
+
+    ``frequencies`` lists the modes (half-waves: one number, or one an axis), ``lower`` and
+    ``upper`` are the box in space (one number, or one an axis).
+    """
+
+    _target_: str = MISSING
+    case: str = MISSING
+    dimension: int | None = None
+    frequencies: list[Any] | None = None
+    amplitudes: list[float] | None = None
+    lower: Any = 0.0
+    upper: Any = 1.0
+
+
+@dataclass
+class HeatConfig(ProblemConfig):
+    """u_t = κΔu + f; ``diffusivity`` κ in length²/time, one number or one an axis."""
+
+    _target_: str = "pinnderiv.problems.heat_case"
+    case: str = "heat"
+    diffusivity: Any = None
+    final_time: float | None = None
+
+
+@dataclass
+class WaveConfig(ProblemConfig):
+    """u_tt = c²Δu + f; ``speed`` c in length/time."""
+
+    _target_: str = "pinnderiv.problems.wave_case"
+    case: str = "wave"
+    speed: float | None = None
+    final_time: float | None = None
+
+
+@dataclass
+class PoissonConfig(ProblemConfig):
+    """−Δu = f."""
+
+    _target_: str = "pinnderiv.problems.poisson_case"
+    case: str = "poisson"
+
+
+# -- networks ------------------------------------------------------------------------------
+
+
+@dataclass
+class MLPConfig:
+    """Multilayer perceptron."""
+
+    _target_: str = "pinnderiv.networks.MLP"
+    width: int = 32
+    depth: int = 3
+    activation: str = "tanh"
+    initialisation: str = "xavier"
+
+
+@dataclass
+class ModifiedMLPConfig(MLPConfig):
+    """Modified MLP of Wang, Teng and Perdikaris."""
+
+    _target_: str = "pinnderiv.networks.ModifiedMLP"
+
+
+@dataclass
+class FourierConfig(MLPConfig):
+    """MLP behind random Fourier features; ``sigma`` is one number a scale."""
+
+    _target_: str = "pinnderiv.networks.FourierFeatureMLP"
+    features: int = 64
+    sigma: list[float] = field(default_factory=lambda: [1.0])
+
+
+@dataclass
+class SirenConfig:
+    """Network of sines."""
+
+    _target_: str = "pinnderiv.networks.Siren"
+    width: int = 32
+    depth: int = 3
+    omega_0: float = 3.0
+
+
+@dataclass
+class RandomFeaturesConfig:
+    """One wide layer of sines with random frequencies; ``orders`` null: all coordinates."""
+
+    _target_: str = "pinnderiv.networks.RandomFeatureNetwork"
+    width: int = 600
+    scale: float = 4.0
+    orders: list[int] | None = None
+
+
+# -- points --------------------------------------------------------------------------------
+
+
+@dataclass
+class SamplerConfig:
+    """Collocation points: how they are drawn, how many, and how often anew.
+
+    ``points`` has a number for the interior and for each piece of the boundary; with hard
+    constraints only the interior is used. ``resample_every`` counts steps; 0 is never.
+    """
+
+    method: Any = MISSING
+    points: dict[str, int] = field(default_factory=dict)
+    resample_every: int = 0
+
+
+# -- loss ----------------------------------------------------------------------------------
+
+
+@dataclass
+class LossConfig:
+    """Factors on the mean squares of the terms; those that a run does not have are ignored.
+
+    Values weigh more than the equation, whose residual is made of second derivatives and so is
+    larger by a squared wavenumber or more.
+    """
+
+    weights: dict[str, float] = field(
+        default_factory=lambda: {
+            "equation": 1.0,
+            "walls": 100.0,
+            "initial": 100.0,
+            "initial_velocity": 10.0,
+        }
+    )
+
+
+# -- derivatives ---------------------------------------------------------------------------
+
+
+class Method(Enum):
+    """How derivatives are computed; ``auto`` takes what is right and fastest for the network."""
+
+    auto = "auto"
+    nested = "nested"
+    taylor = "taylor"
+    reverse = "reverse"
+
+
+@dataclass
+class DerivativesConfig:
+    """Options of :mod:`pinnderiv.derivatives` in the loss.
+
+    ``chunk_size`` is the number of points at a time, null for all; ``check`` is the guard
+    against formulas that are silently wrong for the network.
+    """
+
+    method: Method = Method.auto
+    chunk_size: int | None = None
+    check: bool = True
+
+
+# -- optimisers: each is a phase, in the order in which the option lists them --------------
+
+
+@dataclass
+class ScheduleConfig:
+    """Learning-rate schedule; see :class:`pinnderiv.training.optimisers.Schedule`."""
+
+    _target_: str = "pinnderiv.training.optimisers.Schedule"
+    kind: ScheduleKind = ScheduleKind.constant
+    factor: float = 0.9
+    every: int = 1000
+    final: float = 0.0
+    warmup: int = 0
+
+
+@dataclass
+class PhaseConfig:
+    """Length of a phase: steps, or a share of ``training.max_seconds``, whichever ends first.
+
+    The last phase may leave both null: it then uses what is left of the budget.
+    """
+
+    _target_: str = MISSING
+    steps: int | None = None
+    time_share: float | None = None
+
+
+@dataclass
+class AdamConfig(PhaseConfig):
+    """Adam."""
+
+    _target_: str = "pinnderiv.training.optimisers.Adam"
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+@dataclass
+class LBFGSConfig(PhaseConfig):
+    """L-BFGS with a strong Wolfe line search."""
+
+    _target_: str = "pinnderiv.training.optimisers.LBFGS"
+    history: int = 50
+    max_evaluations: int = 25
+
+
+@dataclass
+class LevenbergMarquardtConfig(PhaseConfig):
+    """Levenberg–Marquardt on the residual vector."""
+
+    _target_: str = "pinnderiv.training.optimisers.LevenbergMarquardt"
+    damping: float = 1e-3
+    lowest: float = 1e-18
+    max_trials: int = 20
+
+
+@dataclass
+class FeatureSearchConfig(PhaseConfig):
+    """Search of the frequencies of ``network=random_features``."""
+
+    _target_: str = "pinnderiv.training.optimisers.FeatureSearch"
+    features: int = 400
+    rungs: int = 11
+    first: float = 0.125
+    max_axes: int = 6
+
+
+@dataclass
+class VariableProjectionConfig(PhaseConfig):
+    """The output layer by linear least squares, the rest by Gauss–Newton if wanted."""
+
+    _target_: str = "pinnderiv.training.optimisers.VariableProjection"
+    train_hidden: bool = False
+    cutoff: float | None = None
+    damping: float = 1e-2
+    max_trials: int = 12
+
+
+# -- the run -------------------------------------------------------------------------------
+
+
+@dataclass
+class TrainingConfig:
+    """The budget, and how often to look and to save.
+
+    ``max_seconds`` counts the time in steps only, not the time in evaluation or saving. The
+    budget ends with whichever limit comes first; one of the two can be null.
+    """
+
+    max_steps: int | None = None
+    max_seconds: float | None = 60.0
+    evaluate_every: int = 100
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+
+
+@dataclass
+class MonitorConfig:
+    """What is recorded, every how many steps, and what is shown."""
+
+    tensorboard: bool = True
+    every: int = 10
+    figures: bool = True
+    progress: ProgressStyle = ProgressStyle.auto
+
+
+@dataclass
+class EvaluateConfig:
+    """``mode=evaluate``: which quantities, where, and to which file.
+
+    ``points`` is a ``.csv`` or ``.npz`` file with a column for each coordinate; without it the
+    quantities are given on a grid of ``grid`` points along each axis (one number, or one an
+    axis; null takes some 10,000 points in all). ``output`` is ``evaluation.npz`` in the run
+    directory unless given.
+    """
+
+    quantities: list[str] = field(default_factory=lambda: ["u"])
+    points: str | None = None
+    grid: Any = None
+    output: str | None = None
+
+
+@dataclass
+class RunConfig:
+    """Everything.
+
+    ``resume`` names the run directory of a training run to go on with, ``run`` the one to
+    evaluate. ``threads`` is the number of CPU threads; if null, one for a small network (more
+    gain nothing there, and on a busy machine cost dearly), else PyTorch's choice.
+    """
+
+    mode: Mode = Mode.train
+    resume: str | None = None
+    run: str | None = None
+    seed: int = 0
+    device: Device = Device.auto
+    dtype: Precision = Precision.float64
+    threads: int | None = None
+    constraint: Constraint = Constraint.auto
+    problem: Any = MISSING
+    network: Any = MISSING
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    derivatives: DerivativesConfig = field(default_factory=DerivativesConfig)
+    optimiser: dict[str, Any] = field(default_factory=dict)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+# Where each schema is found in the defaults lists of conf/. They stand in a group of their own,
+# so that a sweep over glob(*) in another group sees options only.
+SCHEMAS: dict[str, type] = {
+    "schema/run": RunConfig,
+    "schema/problem/heat": HeatConfig,
+    "schema/problem/wave": WaveConfig,
+    "schema/problem/poisson": PoissonConfig,
+    "schema/network/mlp": MLPConfig,
+    "schema/network/modified_mlp": ModifiedMLPConfig,
+    "schema/network/fourier": FourierConfig,
+    "schema/network/siren": SirenConfig,
+    "schema/network/random_features": RandomFeaturesConfig,
+    "schema/phase/adam": AdamConfig,
+    "schema/phase/lbfgs": LBFGSConfig,
+    "schema/phase/levenberg_marquardt": LevenbergMarquardtConfig,
+    "schema/phase/feature_search": FeatureSearchConfig,
+    "schema/phase/variable_projection": VariableProjectionConfig,
+}

@@ -1,0 +1,233 @@
+"""Finds the band of frequencies of a random-feature network, out of the residual alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.networks import RandomFeatureNetwork
+from pinnderiv.training.collocation import Points
+from pinnderiv.training.objective import Evaluation, Objective
+from pinnderiv.training.optimisers.least_squares import minimum_norm
+from pinnderiv.training.optimisers.linear_part import LinearPart, take
+from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
+
+# Rows for each feature, and every how many of them one is kept back to judge by.
+_ROWS_PER_FEATURE = 3
+_JUDGE = 3
+# Little is left to choose where this share of the right-hand side is left.
+_GOOD_ENOUGH = 1e-10
+_REFINEMENT = (0.7, 1.4)
+# All features fill a wider band than some of them.
+_WIDENING = (1.0, 1.25, 1.6)
+# The axes that are not being searched, before anything is known of them: a third of a wave.
+_SMOOTH = 1.0
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What one scale gives: the share left at points kept back, and what led there."""
+
+    left: float
+    coefficients: Tensor
+    loss: Tensor
+    terms: dict[str, Tensor]
+
+
+class FeatureSearch(Optimiser):
+    """Chooses :class:`RandomFeatureNetwork`'s ``scale`` by the residual at points kept back.
+
+    A trial takes some of the features, solves for their output layer by linear least squares at
+    two thirds of the points, and takes the residual's norm at the other third. The ladder ⅛, ¼,
+    ½, … is climbed by all axes together, and by each alone while the others are smooth; then by
+    each axis from the best so far; then in smaller steps; and last with all features and a
+    somewhat wider band. One step of the optimiser is one trial, and the network always has the
+    best scale so far. Nothing but the equation, its source and the conditions enters.
+
+    Args:
+        features: how many of the network's features a trial uses.
+        rungs: numbers on the ladder.
+        first: the lowest of them, in radians per unit of input scaled to [-1, 1].
+        max_axes: with more coordinates than this, all keep one common scale.
+        steps, time_share: the length of the phase, see :class:`Optimiser`.
+
+    Raises:
+        ConfigurationError: a number is out of range.
+    """
+
+    name = "feature_search"
+
+    def __init__(
+        self,
+        features: int = 400,
+        rungs: int = 11,
+        first: float = 0.125,
+        max_axes: int = 6,
+        steps: int | None = None,
+        time_share: float | None = None,
+    ) -> None:
+        super().__init__(steps, time_share)
+        if features < 1 or rungs < 1 or not first > 0.0 or max_axes < 1:
+            raise ConfigurationError(
+                "features, rungs, first and max_axes of the feature_search phase must be positive, "
+                f"got {features}, {rungs}, {first} and {max_axes}"
+            )
+        self.features = features
+        self.ladder = [first * 2.0**rung for rung in range(rungs)]
+        self.max_axes = max_axes
+
+    def begin(self, objective: Objective) -> None:
+        """Prepares the trials.
+
+        Raises:
+            ConfigurationError: the network has no scale to search.
+        """
+        found = [
+            module
+            for module in objective.loss.network.modules()
+            if isinstance(module, RandomFeatureNetwork)
+        ]
+        if len(found) != 1:
+            raise ConfigurationError(
+                "the feature_search phase needs network=random_features: it searches that "
+                "network's scale. Leave the phase out for other networks"
+            )
+        self._network = found[0]
+        self._linear = LinearPart(objective.loss, objective.collocation.points)
+        self._linear.require_affine(objective.collocation.points)
+        self._here = objective.evaluate()
+        self._best = float("inf")
+        self._base = self._winner = self._network.scale.detach().clone()
+        self._stage = self._tried = 0
+
+    def step(self, objective: Objective) -> StepReport:
+        if self._linear.nothing_left(objective.collocation.points):
+            note = "feature_search: the boundary values alone solve the equation, to rounding"
+            return StepReport(self._here, learning_rate=0.0, stalled=True, note=note)
+        candidates, whole = self._stages()[self._stage]
+        if whole and self._tried == 0:
+            self._best = float("inf")  # what fewer features left is no measure for all of them
+        trial = candidates[self._tried]
+        found = self._try(objective.collocation.points, trial, whole)
+        if found is not None and found.left < self._best:
+            self._best, self._winner = found.left, trial
+            self._linear.set_coefficients(self._padded(found.coefficients))
+            gradient = torch.zeros_like(objective.vector())  # a search has no use for it
+            self._here = Evaluation(found.loss, found.terms, gradient)
+        self._set_scale(self._winner)
+        self._tried += 1
+        if self._tried == len(candidates):
+            # the candidates of a stage are all made from the scale that it began with
+            self._base, self._stage, self._tried = self._winner, self._stage + 1, 0
+        # the common ladder is climbed to its end: higher rungs are better conditioned than low ones
+        common = self._stage == 0 and self._tried < len(self.ladder)
+        good = self._best <= _GOOD_ENOUGH and not common
+        done = self._stage == len(self._stages()) or good
+        note = self._note() if done else ""
+        return StepReport(self._here, learning_rate=0.0, stalled=done, note=note)
+
+    def _note(self) -> str:
+        if self._best == float("inf"):
+            return (
+                "feature_search: no scale gave a finite solution; check the source and the "
+                "conditions for numbers that are not finite"
+            )
+        each = [f"{value:.3g}" for value in self._winner.tolist()]
+        scales = each[0] if len(set(each)) == 1 else ", ".join(each)
+        note = f"feature_search: scale ({scales}) leaves {self._best:.1e} of the right-hand side"
+        if self._best <= 0.1:
+            return note
+        return (
+            f"{note}. That is little gained: try more features and points, or in many dimensions "
+            "network.orders=[1,2]"
+        )
+
+    def _stages(self) -> list[tuple[list[Tensor], bool]]:
+        """Each stage's candidates, made from the present base; and whether all features enter."""
+        axes = range(len(self._base)) if len(self._base) <= self.max_axes else ()
+        smooth = torch.full_like(self._base, _SMOOTH)
+        first = [torch.full_like(self._base, rung) for rung in self.ladder]
+        if len(axes) > 1:
+            first += [_with(smooth, axis, rung) for axis in axes for rung in self.ladder]
+        stages = [(first, False)]
+        for values in (None, _REFINEMENT):
+            for axis in axes:
+                here = float(self._base[axis])
+                rungs = self.ladder if values is None else [factor * here for factor in values]
+                stages.append(([_with(self._base, axis, rung) for rung in rungs], False))
+        if not axes:
+            stages.append(([self._base * factor for factor in _REFINEMENT], False))
+        stages.append(([self._base * factor for factor in _WIDENING], True))
+        return stages
+
+    def _try(self, points: Points, scale: Tensor, whole: bool) -> _Trial | None:
+        """Solves with one scale; None where there is no finite solution."""
+        width = self._network.hidden.out_features
+        count = width if whole else min(self.features, width)
+        few = take(points, _ROWS_PER_FEATURE * count)
+        self._set_scale(scale)
+        with self._narrowed(count):
+            matrix, target = self._linear.matrix(few), self._linear.target(few)
+        kept_back = torch.arange(len(target), device=target.device) % _JUDGE == _JUDGE - 1
+        found = minimum_norm(matrix[~kept_back], target[~kept_back])
+        if found is None:
+            return None
+        residual = matrix @ found - target
+        size = float(target[kept_back].norm())
+        # with a source and values of zero, u = 0 is right whatever the scale
+        left = float(residual[kept_back].norm()) / size if size > 0.0 else 0.0
+        terms = self._linear.terms(residual, few)
+        return _Trial(left, found, residual.square().sum(), terms)
+
+    @contextmanager
+    def _narrowed(self, count: int) -> Iterator[None]:
+        """The network with its first features alone."""
+        hidden = self._network.hidden
+        few = nn.Linear(1, 1).to(hidden.weight)
+        few.weight = nn.Parameter(hidden.weight.detach()[:count])
+        few.bias = nn.Parameter(hidden.bias.detach()[:count])
+        self._network.hidden = few
+        try:
+            yield
+        finally:
+            self._network.hidden = hidden
+
+    def _padded(self, coefficients: Tensor) -> Tensor:
+        """Coefficients of all features: those that a trial left out have zero."""
+        padded = torch.zeros_like(self._linear.coefficients)
+        padded[: len(coefficients) - 1] = coefficients[:-1]
+        padded[-1] = coefficients[-1]
+        return padded
+
+    def _set_scale(self, scale: Tensor) -> None:
+        with torch.no_grad():
+            self._network.scale.copy_(scale)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "best": self._best,
+            "base": self._base,
+            "winner": self._winner,
+            "stage": self._stage,
+            "tried": self._tried,
+            "here": self._here.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._best = float(state["best"])
+        self._base, self._winner = state["base"], state["winner"]
+        self._stage, self._tried = int(state["stage"]), int(state["tried"])
+        self._here = Evaluation.from_state(state["here"])
+
+
+def _with(scale: Tensor, axis: int, value: float) -> Tensor:
+    """``scale`` with another value on one axis."""
+    changed = scale.clone()
+    changed[axis] = value
+    return changed

@@ -1,0 +1,98 @@
+"""What every optimiser is, to the loop: something that takes one step and can be saved."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.training.objective import Evaluation, Objective
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step did.
+
+    Attributes:
+        evaluation: the loss, its terms and its gradient at the point that the optimiser
+            reports: where Adam started from, where a line search arrived.
+        learning_rate: the factor on the step (for a line search: the length it chose).
+        evaluations: how often the loss and its gradient were computed.
+        stalled: no step that lowers the loss was found; the phase has nothing left to do.
+        note: what the user should know of a phase that ended, and what to try next.
+    """
+
+    evaluation: Evaluation
+    learning_rate: float
+    evaluations: int = 1
+    stalled: bool = False
+    note: str = ""
+
+
+class Optimiser(ABC):
+    """One phase of the training: a rule for the next parameters, and how long it is used.
+
+    The phase ends after ``steps`` steps or when it has used ``time_share`` of the run's
+    ``training.max_seconds``, whichever comes first; the run's last phase goes on until the
+    run's budget is used, if it has no ``steps``. Lengths are never a share of ``max_steps``:
+    so a run that is resumed with a larger ``max_steps`` takes the very steps that one long run
+    would have taken.
+
+    Args:
+        steps: the length of the phase in steps, or None.
+        time_share: the length as a share of ``training.max_seconds``, in (0, 1], or None.
+
+    Raises:
+        ConfigurationError: a length that makes no sense.
+    """
+
+    name = "optimiser"
+    # whether a step does more than evaluate the loss: large matrices deserve every thread
+    large_matrices = True
+
+    def __init__(self, steps: int | None = None, time_share: float | None = None) -> None:
+        if steps is not None and steps < 1:
+            raise ConfigurationError(
+                f"steps of the {self.name} phase must be at least 1 or null, "
+                f"got {steps}; leave the phase out if it is not wanted"
+            )
+        if time_share is not None and not 0.0 < time_share <= 1.0:
+            raise ConfigurationError(
+                f"time_share of the {self.name} phase must lie in (0, 1], got {time_share}: it is "
+                "the part of training.max_seconds that the phase may use"
+            )
+        self.steps = steps
+        self.time_share = time_share
+
+    @abstractmethod
+    def begin(self, objective: Objective) -> None:
+        """Prepares for the first step from where the network is."""
+
+    @abstractmethod
+    def step(self, objective: Objective) -> StepReport:
+        """Takes one step: the network's parameters are changed in place."""
+
+    def points_changed(self) -> None:  # noqa: B027 - most optimisers keep nothing of the points
+        """Tells that the collocation points were drawn anew, so the loss is another function."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on, as plain values and tensors."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from :meth:`state_dict`, exactly; :meth:`begin` was called before."""
+
+
+def positive(name: str, value: float) -> float:
+    """Returns ``value`` if it is a positive, finite number.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not (value > 0.0 and torch.isfinite(torch.tensor(float(value)))):
+        raise ConfigurationError(f"{name} must be a positive, finite number, got {value}")
+    return float(value)

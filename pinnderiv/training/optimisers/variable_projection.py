@@ -1,0 +1,186 @@
+"""Variable projection: the output layer solved for exactly, the rest by Gauss–Newton."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.training.objective import Evaluation, Objective
+from pinnderiv.training.optimisers.least_squares import damped, minimum_norm
+from pinnderiv.training.optimisers.linear_part import LinearPart
+from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
+from pinnderiv.training.optimisers.row_jacobian import linearise
+
+# A step that lowers the loss by less than this share is not worth another Jacobian.
+_WORTHWHILE = 1e-3
+
+
+class VariableProjection(Optimiser):
+    """Golub & Pereyra 1973, with Kaufman's Jacobian (1975), damped like Levenberg–Marquardt.
+
+    The equation is linear and the network linear in its last layer's parameters c, so the
+    residual is A c − b, and the best c comes from one linear least-squares problem. The first step
+    solves it: with a wide layer of well-spread features nothing else is needed. Each later step
+    (``train_hidden``) moves the other parameters w by the damped Gauss–Newton step of
+    min over c of ‖A(w) c − b‖, whose Jacobian is that of the residual, projected away from the
+    columns of A; c is solved for anew at every trial.
+
+    Args:
+        train_hidden: move the hidden parameters too; else the phase ends after its first step.
+        cutoff: singular values of A below this share of the largest count as zero; null for
+            rounding.
+        damping: the first λ, as a share of the mean diagonal entry.
+        max_trials: values of λ that one step may try.
+        steps, time_share: the length of the phase, see :class:`Optimiser`.
+
+    Raises:
+        ConfigurationError: a number is out of range.
+    """
+
+    name = "variable_projection"
+
+    def __init__(
+        self,
+        train_hidden: bool = False,
+        cutoff: float | None = None,
+        damping: float = 1e-2,
+        max_trials: int = 12,
+        steps: int | None = None,
+        time_share: float | None = None,
+    ) -> None:
+        super().__init__(steps, time_share)
+        if cutoff is not None and not 0.0 < cutoff < 1.0:
+            raise ConfigurationError(
+                f"cutoff of the variable_projection phase must lie in (0, 1) or be null, "
+                f"got {cutoff}"
+            )
+        if max_trials < 1:
+            raise ConfigurationError(
+                f"max_trials of the variable_projection phase must be at least 1, got {max_trials}"
+            )
+        self.train_hidden = train_hidden
+        self.cutoff = cutoff
+        self.damping = positive("damping of the variable_projection phase", damping)
+        self.max_trials = max_trials
+
+    def begin(self, objective: Objective) -> None:
+        points = objective.collocation.points
+        self._linear = LinearPart(objective.loss, points)
+        self._linear.require_affine(points)
+        self._hidden = _columns_of_others(objective, self._linear)
+        self._share = self.damping
+        self._solved = False
+
+    def points_changed(self) -> None:
+        self._solved = False
+
+    def step(self, objective: Objective) -> StepReport:
+        if not self._solved:
+            return self._first_step(objective)
+        if not self.train_hidden:
+            evaluation = objective.evaluate()
+            return StepReport(evaluation, 0.0, stalled=True, note=self._note(objective, evaluation))
+        return self._hidden_step(objective)
+
+    def _first_step(self, objective: Objective) -> StepReport:
+        if self._linear.nothing_left(objective.collocation.points):
+            self._linear.set_coefficients(torch.zeros_like(self._linear.coefficients))
+            note = "variable_projection: the boundary values alone solve the equation, to rounding"
+            return StepReport(objective.evaluate(), 0.0, stalled=True, note=note)
+        before = float(objective.residuals(objective.vector()).detach().square().sum())
+        kept = self._linear.coefficients
+        loss = self._solve(objective)
+        self._solved = True
+        if loss is None or not loss <= before:
+            # the coefficients that were there are as good: rounding, or a matrix of no use
+            self._linear.set_coefficients(kept)
+        evaluation = objective.evaluate()
+        if loss is None:
+            note = (
+                "variable_projection: the least-squares problem of the output layer has no finite "
+                "solution; check the source and the conditions, or take dtype=float64"
+            )
+            return StepReport(evaluation, 0.0, stalled=True, note=note)
+        return StepReport(evaluation, learning_rate=1.0)
+
+    def _solve(self, objective: Objective) -> float | None:
+        """Puts the best output layer in; the loss there, or None if there is none."""
+        points = objective.collocation.points
+        matrix, target = self._linear.matrix(points), self._linear.target(points)
+        found = minimum_norm(matrix, target, self.cutoff)
+        if found is None:
+            return None
+        self._linear.set_coefficients(found)
+        return float((matrix @ found - target).square().sum())
+
+    def _hidden_step(self, objective: Objective) -> StepReport:
+        here = linearise(objective)
+        evaluation = here.evaluation()
+        if not evaluation.finite:
+            return StepReport(evaluation, learning_rate=0.0)
+        projected = self._projected(objective, here.jacobian[:, self._hidden])
+        size = float(projected.square().sum(dim=0).mean())
+        origin, before = objective.vector(), float(evaluation.loss)
+        for trial in range(1, self.max_trials + 1):
+            move = damped(projected, here.residual, max(self._share * size, 1e-300))
+            if move is not None:
+                vector = origin.clone()
+                vector[self._hidden] += move
+                objective.set_vector(vector)
+                after = self._solve(objective)
+                if after is not None and after < before:
+                    self._share = max(self._share / 4, 1e-16)
+                    if after > (1 - _WORTHWHILE) * before:
+                        break
+                    return StepReport(objective.evaluate(), 1.0, evaluations=trial + 1)
+            objective.set_vector(origin)
+            self._share *= 4
+        evaluation = objective.evaluate()
+        self._share = self.damping
+        note = self._note(objective, evaluation)
+        return StepReport(evaluation, 0.0, self.max_trials + 1, stalled=True, note=note)
+
+    def _projected(self, objective: Objective, jacobian: Tensor) -> Tensor:
+        """The Jacobian without its part in the range of A."""
+        matrix = self._linear.matrix(objective.collocation.points)
+        scale = matrix.norm(dim=0)
+        left, values, _ = torch.linalg.svd(
+            matrix / torch.where(scale > 0, scale, torch.ones_like(scale)), full_matrices=False
+        )
+        share = 4 * torch.finfo(matrix.dtype).eps if self.cutoff is None else self.cutoff
+        basis = left[:, values > share * values[0]]
+        return jacobian - basis @ (basis.mT @ jacobian)
+
+    def _note(self, objective: Objective, evaluation: Evaluation) -> str:
+        target = float(self._linear.target(objective.collocation.points).norm())
+        left = float(evaluation.loss) ** 0.5
+        share = left / target if target > 0.0 else 0.0
+        done = f"variable_projection: {share:.1e} of the right-hand side is left"
+        if share <= 1e-10:
+            return done
+        if self.train_hidden:
+            return f"{done}; try a wider network, more points or another seed"
+        return (
+            f"{done}; try a wider network (with three points a feature), or "
+            "optimiser.variable_projection.train_hidden=true"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"share": self._share, "solved": self._solved}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._share = float(state["share"])
+        self._solved = bool(state["solved"])
+
+
+def _columns_of_others(objective: Objective, linear: LinearPart) -> Tensor:
+    """Which entries of the objective's vector do not belong to the output layer."""
+    own = {id(each) for each in linear.layer.parameters()}
+    parts = [
+        torch.full((each.numel(),), id(each) not in own, device=each.device)
+        for each in objective.parameters
+    ]
+    return torch.cat(parts)

@@ -1,0 +1,160 @@
+"""What the command does, whole: train and leave the results, or evaluate a run.
+
+Nothing here knows how the configuration was composed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.schema import RunConfig
+from pinnderiv.training.ansatz import Ansatz
+from pinnderiv.training.console import progress_monitors
+from pinnderiv.training.evaluation import check_output, evaluate, points_from_file, points_on_grid
+from pinnderiv.training.figures import history_figure, solution_figures
+from pinnderiv.training.loop import load_network, train
+from pinnderiv.training.monitor import Monitor
+from pinnderiv.training.seeding import seed_everything
+from pinnderiv.training.setup import (
+    DEFAULT_THREADS,
+    DTYPES,
+    Parts,
+    assemble,
+    choose_device,
+    metrics_of,
+    write_metrics,
+)
+from pinnderiv.training.tables import write_columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def train_session(
+    config: RunConfig,
+    build: Callable[[], Parts],
+    directory: Path,
+    configuration: Mapping[str, Any],
+    saved: Mapping[str, Any] | None,
+    console: Console,
+) -> tuple[dict[str, Any], int]:
+    """Trains, and writes metrics and figures.
+
+    Args:
+        config: the whole configuration.
+        build: builds what it names; called once the random generators are seeded.
+        directory: of the run; has, afterwards, ``metrics.json``, ``history.csv``,
+            ``checkpoints/``, figures, and ``tensorboard/`` if that is wanted.
+        configuration: the same as plain dictionaries.
+        saved: the checkpoint to go on from, or None.
+        console: for progress.
+
+    Returns:
+        The metrics, and the exit code for the process.
+
+    Raises:
+        PinnderivError: see :func:`~pinnderiv.training.setup.assemble` and
+            :func:`~pinnderiv.training.loop.train`.
+    """
+    _prepare(config)
+    parts = build()
+
+    def watchers(device: torch.device) -> list[Monitor]:
+        monitors = progress_monitors(config.monitor.progress.value, console)
+        if config.monitor.tensorboard:
+            from pinnderiv.training.tensorboard import TensorBoardMonitor
+
+            monitors.append(
+                TensorBoardMonitor(directory / "tensorboard", config.monitor.every, device)
+            )
+        return monitors
+
+    directory.mkdir(parents=True, exist_ok=True)
+    first_step = 0 if saved is None else int(saved["progress"]["step"])
+    run, history = assemble(config, parts, directory, configuration, watchers, first_step)
+    try:
+        outcome = train(run, saved)
+        metrics = metrics_of(run, outcome, parts.problem)
+        write_metrics(directory / "metrics.json", metrics)
+        figures: dict[str, Figure] = {}
+        if config.monitor.figures:
+            device, dtype = choose_device(config.device.value), DTYPES[config.dtype.value]
+            figures = solution_figures(parts.problem, run.network, dtype, device)
+            figures["history"] = history_figure(history, run.objective.loss.names)
+        for name, figure in figures.items():
+            figure.savefig(directory / f"{name}.png", dpi=150)
+        run.monitor.finish(metrics, figures)
+    finally:
+        run.monitor.close()
+    return metrics, outcome.exit_code
+
+
+def evaluate_session(
+    config: RunConfig,
+    build: Callable[[], Parts],
+    directory: Path,
+    saved: Mapping[str, Any],
+    console: Console,
+) -> Path:
+    """Evaluates a trained network and its derivatives, and writes the table.
+
+    Args:
+        config: the run's configuration, with what to evaluate.
+        build: builds what it names.
+        directory: of the run.
+        saved: its checkpoint.
+        console: for a summary.
+
+    Returns:
+        Where the table is.
+
+    Raises:
+        PinnderivError: the points or the quantities make no sense, or the checkpoint does not
+            fit.
+    """
+    _prepare(config)
+    wanted = config.evaluate
+    output = check_output(Path(wanted.output or directory / "evaluation.npz"))
+    parts = build()
+    problem = parts.problem
+    device, dtype = choose_device(config.device.value), DTYPES[config.dtype.value]
+    columns = (
+        points_on_grid(problem, wanted.grid)
+        if wanted.points is None
+        else points_from_file(problem, Path(wanted.points))
+    )
+    network = Ansatz(problem, parts.network, config.constraint.value).u
+    network.to(device=device, dtype=dtype)
+    load_network(network, saved["network"])
+    table = evaluate(problem, network, wanted.quantities, columns, dtype, device)
+    write_columns(output, table)
+    _show(table, saved, output, console)
+    return output
+
+
+def _prepare(config: RunConfig) -> None:
+    if config.threads is not None and config.threads < 1:
+        raise ConfigurationError(f"threads must be at least 1 or null, got {config.threads}")
+    torch.set_num_threads(config.threads or DEFAULT_THREADS)
+    seed_everything(config.seed)
+
+
+def _show(
+    table: Mapping[str, np.ndarray], saved: Mapping[str, Any], output: Path, console: Console
+) -> None:
+    shown = Table("column", "least", "greatest", box=None)
+    for name, values in table.items():
+        shown.add_row(name, f"{values.min():.6g}", f"{values.max():.6g}")
+    console.print(
+        f"after {saved['progress']['step']} steps, at {next(iter(table.values())).size} points"
+    )
+    console.print(shown)
+    console.print(f"written to: {output}", soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,108 @@
+"""Every option of every group composes, is checked by its schema, and builds what it names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
+
+from pinnderiv.app import _options, build, check_keys, config_directory, register
+from pinnderiv.domains import Sampler
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.problems import CASES
+from pinnderiv.schema import SCHEMAS, RunConfig
+from pinnderiv.training.optimisers import Optimiser
+from pinnderiv.training.phases import Budget, Phases
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+OPTIONS = sorted(
+    (path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent != CONF
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    register()
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        yield
+
+
+def test_the_checkout_uses_its_own_conf() -> None:
+    assert config_directory() == CONF
+
+
+def test_every_group_has_options() -> None:
+    groups = {group for group, _ in OPTIONS}
+    expected = {"problem", "network", "sampler", "optimiser", "training", "monitor", "experiment"}
+    assert groups == expected
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids="=".join)
+def test_option_composes_and_instantiates(group: str, option: str) -> None:
+    config = compose("config", [f"{group}={option}"])
+    check_keys(config)
+    whole: Any = OmegaConf.to_object(config)
+    assert isinstance(whole, RunConfig)
+    parts = build(config)
+    x = torch.rand(3, parts.problem.domain.dim)
+    network = parts.network(inputs=x.shape[1], outputs=1)
+    assert network(x).shape == (3, 1)
+    assert isinstance(parts.sampler(seed=1), Sampler)
+    assert all(isinstance(each, Optimiser) for each in parts.optimisers.values())
+    budget = Budget(whole.training.max_steps, whole.training.max_seconds)
+    assert Phases(parts.optimisers, budget).names == list(config.optimiser)
+
+
+@pytest.mark.parametrize(
+    "group", ["problem", "network", "sampler", "training", "monitor", "optimiser"]
+)
+def test_option_is_checked_by_a_schema(group: str) -> None:
+    for option in (option for found, option in OPTIONS if found == group):
+        with pytest.raises(ConfigCompositionException):
+            compose("config", [f"{group}={option}", f"{group}.no_such_key=1"])
+
+
+def test_every_named_case_has_an_option() -> None:
+    found = {
+        compose("config", [f"problem={option}"]).problem.case
+        for group, option in OPTIONS
+        if group == "problem"
+    }
+    assert found == set(CASES)
+
+
+def test_schemas_stay_out_of_the_groups_that_users_see() -> None:
+    assert all(path.startswith("schema/") for path in SCHEMAS)
+    shown = _options()
+    assert "schema" not in shown
+    for group, option in OPTIONS:
+        (line,) = [line for line in shown.splitlines() if line.startswith(f"  {group}:")]
+        assert option in line.partition(":")[2].replace(",", " ").split()
+
+
+def test_what_the_files_say_arrives() -> None:
+    config = compose("config", ["optimiser.adam.lr=0.25", "problem=heat_2d", "+loss.weights.b=2"])
+    parts = build(config)
+    assert parts.optimisers["adam"].lr == 0.25
+    assert parts.problem.coordinates == ("x", "y", "t")
+    assert config.loss.weights.b == 2.0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+a.b=1", "no key a"),
+        ("+training.max_stepz=1", r"training\.max_stepz\. Did you mean training\.max_steps\?"),
+        ("+optimiser.adam.lrr=1", r"optimiser\.adam\.lrr\. Did you mean optimiser\.adam\.lr\?"),
+        ("+problem.diffusivty=1", r"Did you mean problem\.diffusivity\?"),
+        ("+network.max_steps=1", r"Did you mean training\.max_steps\?"),
+    ],
+)
+def test_added_keys_are_refused(override: str, message: str) -> None:
+    config = compose("config", [override])
+    with pytest.raises(ConfigurationError, match=message):
+        check_keys(config)

@@ -1,0 +1,55 @@
+import pytest
+
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.training.optimisers import LBFGS, Adam
+from pinnderiv.training.phases import Budget, Phases, Progress
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "reason", "fraction"),
+    [(5, 1.0, None, 0.5), (10, 1.0, "max_steps", 1.0), (1, 4.5, "max_seconds", 1.0)],
+)
+def test_the_budget_ends_with_what_comes_first(
+    steps: int, seconds: float, reason: str | None, fraction: float
+) -> None:
+    budget, progress = Budget(10, 4.0), Progress(step=steps, seconds=seconds)
+    assert budget.used_up(progress) == reason
+    assert budget.fraction(progress) == fraction
+
+
+@pytest.mark.parametrize("limits", [(None, None), (-1, None), (None, -0.5), (None, float("nan"))])
+def test_a_budget_must_end(limits: tuple) -> None:
+    with pytest.raises(ConfigurationError, match=r"training\.max_"):
+        Budget(*limits)
+
+
+def test_a_phase_ends_by_steps_or_by_time() -> None:
+    phases = Phases({"a": Adam(steps=5, time_share=0.5), "b": LBFGS()}, Budget(None, 10.0))
+    assert not phases.over(Progress(phase_step=4, phase_seconds=4.9))
+    assert phases.over(Progress(phase_step=5))
+    assert phases.over(Progress(phase_seconds=5.0))
+
+
+def test_the_last_phase_may_use_what_is_left() -> None:
+    phases = Phases({"a": Adam(time_share=0.1)}, Budget(None, 10.0))
+    assert not phases.over(Progress(phase_seconds=9.0))
+    phases = Phases({"a": Adam(steps=7)}, Budget(None, 10.0))
+    assert phases.over(Progress(phase_step=7))
+
+
+def test_a_phase_length_does_not_depend_on_max_steps() -> None:
+    for max_steps in (2, 4, 1000):
+        phases = Phases({"a": Adam(steps=3), "b": LBFGS()}, Budget(max_steps, None))
+        assert [phases.over(Progress(phase_step=n)) for n in (2, 3)] == [False, True]
+
+
+def test_a_phase_that_would_hide_the_next_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"optimiser\.a\.steps"):
+        Phases({"a": Adam(), "b": LBFGS()}, Budget(100, 10.0))
+    with pytest.raises(ConfigurationError, match=r"optimiser\.a\.steps"):
+        Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(100, None))
+
+
+def test_no_phase_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="no phase"):
+        Phases({}, Budget(1, None))

@@ -1,0 +1,113 @@
+"""A run in two parts is the run in one part, bit for bit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from pinnderiv.errors import CheckpointError
+from pinnderiv.training.optimisers import LBFGS, Adam, Schedule
+
+
+def lbfgs_only() -> dict[str, Any]:
+    return {"lbfgs": LBFGS(history=3)}
+
+
+def scheduled_adam() -> dict[str, Any]:
+    return {"adam": Adam(lr=1e-2, schedule=Schedule(kind="cosine", warmup=2), steps=10)}
+
+
+def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        pytest.param({"optimisers": scheduled_adam}, id="adam with a schedule"),
+        pytest.param({"optimisers": lbfgs_only}, id="lbfgs"),
+        pytest.param({"optimisers": scheduled_adam, "resample_every": 3}, id="resampled"),
+        pytest.param({"optimisers": lbfgs_only, "resample_every": 1}, id="lbfgs resampled"),
+        pytest.param(
+            {"optimisers": lbfgs_only, "constraint": "soft", "case": "wave"}, id="soft conditions"
+        ),
+        pytest.param({"optimisers": scheduled_adam, "dtype": "float32"}, id="float32"),
+    ],
+)
+def test_two_and_two_steps_are_four(small: Callable[..., Any], choices: dict[str, Any]) -> None:
+    whole, outcome = small("whole", max_steps=4, **choices).train()
+    parts = small("parts", max_steps=2, **choices)
+    parts.train()
+    parts.max_steps = 4
+    resumed, again = parts.resume()
+    assert resumed.progress.step == 4
+    assert same(resumed.network.state_dict(), whole.network.state_dict())
+    assert again.loss == outcome.loss
+    assert again.error == outcome.error
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 4, 5])
+def test_a_cut_anywhere_around_a_change_of_optimiser_leaves_no_trace(
+    small: Callable[..., Any], adam_then_lbfgs: Any, cut: int
+) -> None:
+    choices = {"optimisers": adam_then_lbfgs, "resample_every": 4}
+    whole, _ = small("whole", max_steps=6, **choices).train()
+    parts = small("parts", max_steps=cut, **choices)
+    parts.train()
+    parts.max_steps = 6
+    resumed, _ = parts.resume()
+    assert resumed.phases.name(resumed.progress) == "lbfgs"
+    assert same(resumed.network.state_dict(), whole.network.state_dict())
+
+
+def test_the_seed_decides_everything(small: Callable[..., Any], adam_then_lbfgs: Any) -> None:
+    choices = {"optimisers": adam_then_lbfgs, "resample_every": 2, "constraint": "soft"}
+    first, _ = small("a", **choices).train()
+    again, _ = small("b", **choices).train()
+    other, _ = small("c", seed=1, **choices).train()
+    assert same(first.network.state_dict(), again.network.state_dict())
+    assert not same(first.network.state_dict(), other.network.state_dict())
+
+
+def test_resuming_a_finished_run_takes_no_step(small: Callable[..., Any]) -> None:
+    run = small()
+    before, _ = run.train()
+    after, outcome = run.resume()
+    assert outcome.stop_reason == "max_steps"
+    assert same(before.network.state_dict(), after.network.state_dict())
+
+
+def test_another_network_is_refused(small: Callable[..., Any]) -> None:
+    run = small()
+    run.train()
+    run.width = 9
+    with pytest.raises(CheckpointError, match=r"hidden\.0\.weight.*\(8, 2\).*\(9, 2\)"):
+        run.resume()
+
+
+def test_other_phases_are_refused(small: Callable[..., Any], adam_then_lbfgs: Any) -> None:
+    run = small()
+    run.train()
+    run.optimisers = adam_then_lbfgs
+    with pytest.raises(CheckpointError, match="adam, lbfgs"):
+        run.resume()
+
+
+def test_another_constraint_is_refused(small: Callable[..., Any]) -> None:
+    run = small()
+    run.train()
+    run.constraint = "soft"
+    with pytest.raises(CheckpointError, match="does not fit the network"):
+        run.resume()
+
+
+def test_the_history_has_no_step_twice(small: Callable[..., Any]) -> None:
+    run = small(max_steps=5, checkpoint_every=3)
+    run.train()
+    # as if it had been killed after step 5, with the checkpoint of step 3 the last one
+    (run.directory / "checkpoints" / "step-00000005.pt").unlink()
+    run.max_steps = 7
+    run.resume()
+    lines = (run.directory / "history.csv").read_text().splitlines()[1:]
+    assert [int(line.split(",")[0]) for line in lines] == [1, 2, 3, 4, 5, 6, 7]

@@ -1,0 +1,84 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from pinnderiv.errors import ConfigurationError
+from pinnderiv.training.optimisers import Adam
+from pinnderiv.training.setup import choose_device
+
+
+class Dense(Adam):
+    large_matrices = True
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert choose_device("auto").type == ("cuda" if there else "cpu")
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("built", [None, "13.0"])
+def test_a_device_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, built: str | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", built)
+    with pytest.raises(ConfigurationError, match=r"device=cuda.*(nvidia-smi|without CUDA).*=cpu"):
+        choose_device("cuda")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(
+    ("choices", "threads", "expected"),
+    [
+        ({"points": 32}, None, 1),
+        ({"points": 32}, 2, 2),
+        ({"points": 2000, "width": 80}, None, 2),
+        ({"points": 32, "optimisers": lambda: {"dense": Dense()}}, None, 2),
+    ],
+)
+def test_a_small_step_takes_one_thread(
+    small, choices: dict, threads: int | None, expected: int
+) -> None:
+    run = small(**choices)
+    run.change = lambda config: setattr(config, "threads", threads)
+    run.build()
+    assert torch.get_num_threads() == expected
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "message"),
+    [
+        ("training", "evaluate_every", 0, r"training\.evaluate_every"),
+        ("training", "checkpoint_every", -1, r"training\.checkpoint_every"),
+        ("monitor", "every", 0, r"monitor\.every"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    small, section: str, name: str, value: int, message: str
+) -> None:
+    run = small()
+    run.change = lambda config: setattr(getattr(config, section), name, value)
+    with pytest.raises(ConfigurationError, match=message):
+        run.build()
+
+
+@pytest.mark.parametrize(
+    ("section", "name"), [("loss.weights", "wals"), ("sampler.points", "wals")]
+)
+def test_names_that_nothing_has_are_refused(small, section: str, name: str) -> None:
+    run = small()
+    outer, _, inner = section.partition(".")
+    run.change = lambda config: getattr(getattr(config, outer), inner).update({name: 5})
+    with pytest.raises(ConfigurationError, match=f"{section}.*'{name}'.*walls"):
+        run.build()
