@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,30 +18,52 @@ from cases import Case
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-PEERS = HERE / ".venv-peers"
+# Peers live in environments of their own, made at the first use.
+ENVIRONMENTS = {
+    "deepxde": "torch",
+    "pina": "torch",
+    "neurodiffeq": "torch",
+    "folx": "jax",
+    "torch-jet": "jet",
+}
+PYTHON_FOR = {"torch": (3, 11), "jax": (3, 11), "jet": (3, 12)}
+# A step that takes longer is timed twice and takes no turns.
+LONGEST_STEP = 4.0
+
+
+class Unavailable(Exception):
+    """A peer's environment cannot be made on this machine."""
 
 
 class Contestant:
     """A worker process and the line-by-line talk with it."""
 
-    def __init__(self, name: str, python: Path, device: str, dtype: str, threads: int) -> None:
+    def __init__(self, name: str, device: str, dtype: str, threads: int) -> None:
         self.name = name
         environment = dict(os.environ)
-        if name != "deepxde":
+        kind = ENVIRONMENTS.get(name)
+        python = Path(sys.executable) if kind is None else peers_python(kind)
+        if kind is None:
             environment["PYTHONPATH"] = os.pathsep.join(
                 [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             )
         else:
             environment.pop("PYTHONPATH", None)
         environment["OMP_NUM_THREADS"] = environment["MKL_NUM_THREADS"] = str(threads)
+        # XLA has no setting for its number of threads: it counts the processors it may run on.
+        pinned = sorted(os.sched_getaffinity(0))[:threads] if kind == "jax" else None
+        # Nothing that an earlier run has compiled.
+        self.cache = tempfile.mkdtemp(prefix="engines-")
+        environment["TORCHINDUCTOR_CACHE_DIR"] = self.cache
         self.process = subprocess.Popen(
             [str(python), str(HERE / "worker.py"), name, device, dtype, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
+            preexec_fn=None if pinned is None else lambda: os.sched_setaffinity(0, pinned),
         )
-        self.torch = self.reply()["torch"]
+        self.version = self.reply()["version"]
 
     def ask(self, **request: Any) -> dict[str, Any]:
         if self.process.stdin is None:
@@ -58,6 +82,7 @@ class Contestant:
         if self.process.stdin:
             self.process.stdin.close()
         self.process.wait(timeout=30)
+        shutil.rmtree(self.cache, ignore_errors=True)
 
 
 @dataclass
@@ -66,6 +91,7 @@ class Result:
 
     case: Case
     contestant: str
+    first_seconds: float = 0.0
     seconds: list[float] = field(default_factory=list)
     tensors_mib: float = 0.0
     resident_mib: float | None = None
@@ -91,57 +117,89 @@ def engines() -> list[str]:
     return list(json.loads(listed.stdout))
 
 
-def peers_python() -> Path:
-    """The interpreter of the peers' environment, which is made at the first use."""
-    python = PEERS / "bin" / "python"
-    stamp = PEERS / ".installed"
-    wanted = (HERE / "requirements-peers.txt").read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making {PEERS.name} for the peers", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEERS)], check=True)
+def peers_python(kind: str) -> Path:
+    """The interpreter of a peers' environment, which is made at the first use.
+
+    Raises:
+        Unavailable: no Python that is new enough, or a package cannot be had.
+    """
+    folder = HERE / f".venv-{kind}"
+    python = folder / "bin" / "python"
+    stamp = folder / ".installed"
+    requirements = HERE / f"requirements-{kind}.txt"
+    wanted = requirements.read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return python
+    print(f"making {folder.name} for the peers", file=sys.stderr)
+    try:
+        subprocess.run([_python_from(*PYTHON_FOR[kind]), "-m", "venv", "--clear", str(folder)])
+        install = [str(python), "-m", "pip", "install", "-q"]
+        # The pinned torch first and alone, so that no other package pulls in another build.
+        first = [line for line in wanted.splitlines() if line.startswith("torch==")]
+        if first:
+            subprocess.run([*install, *first], check=True)
         subprocess.run(
-            [str(python), "-m", "pip", "install", "-q", "-r", "requirements-peers.txt"],
-            check=True,
-            cwd=HERE,
+            [*install, "-r", requirements.name, "-c", requirements.name], check=True, cwd=HERE
         )
-        stamp.write_text(wanted)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Unavailable(f"{folder.name} cannot be made: {error}") from None
+    stamp.write_text(wanted)
     return python
+
+
+def _python_from(major: int, minor: int) -> str:
+    """A Python of at least that version, with the version's own name if need be."""
+    if sys.version_info >= (major, minor):
+        return sys.executable
+    for newer in range(minor, minor + 4):
+        found = shutil.which(f"python{major}.{newer}")
+        if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
+            return found
+    raise Unavailable(f"no Python {major}.{minor} or newer on PATH")
 
 
 def check_agreement(answers: dict[str, dict[str, float]], case: Case, tolerance: float) -> None:
     """Stops the run if two contestants did not compute the same step: a time would mean nothing."""
-    names = list(answers)
     for key in ("loss", "gradient"):
-        values = [answers[name][key] for name in names]
-        spread = (max(values) - min(values)) / max(abs(value) for value in values)
+        values = {name: answer[key] for name, answer in answers.items() if key in answer}
+        spread = (max(values.values()) - min(values.values())) / max(map(abs, values.values()))
         if not spread <= tolerance:
-            shown = ", ".join(f"{name} {answers[name][key]:.8g}" for name in names)
+            shown = ", ".join(f"{name} {value:.8g}" for name, value in values.items())
             raise SystemExit(f"{case}: the contestants' {key} differs by {spread:.1e}: {shown}")
 
 
 def race(
     contestants: list[Contestant], cases: Iterable[Case], seconds: float, tolerance: float
-) -> Iterable[list[Result]]:
+) -> Iterator[list[Result]]:
     """Each case in turn: every contestant prepares, then they take turns, then memory is read.
 
     Turns go round the contestants, and each round starts with the next one, so that a slow spell
     of the machine falls on all of them alike. A turn lasts as long for one as for the other: about
-    a twentieth of `seconds`, or one step of the slowest.
+    a twentieth of `seconds`, or one step of the slowest. Who cannot do a case is left out of it.
     """
     for case in cases:
         answers = {c.name: c.ask(do="prepare", case=case.to_json()) for c in contestants}
-        check_agreement(answers, case, tolerance)
-        results = [Result(case, c.name) for c in contestants]
-        trials = [min(c.ask(do="step", count=2)["seconds"]) for c in contestants]
-        turn = max(seconds / 20, *trials)
+        for name, answer in answers.items():
+            if "error" in answer:
+                print(f"  {name} is left out of {case}: {answer['error']}", file=sys.stderr)
+        racing = [c for c in contestants if "error" not in answers[c.name]]
+        check_agreement({c.name: answers[c.name] for c in racing}, case, tolerance)
+        results = [Result(case, c.name, answers[c.name]["seconds"]) for c in racing]
+        for c, result in zip(racing, results, strict=True):
+            result.seconds = c.ask(do="step", count=2)["seconds"]
+        trials = [min(r.seconds) for r in results]
+        quick = [i for i, trial in enumerate(trials) if trial <= LONGEST_STEP]
+        turn = max(seconds / 20, *(trials[i] for i in quick))
         rounds = max(5, round(seconds / turn))
+        for i in quick:
+            results[i].seconds = []
         for number in range(rounds):
-            for offset in range(len(contestants)):
-                i = (number + offset) % len(contestants)
+            for offset in range(len(quick)):
+                i = quick[(number + offset) % len(quick)]
                 count = max(1, round(turn / trials[i]))
-                reply = contestants[i].ask(do="step", count=count)
-                results[i].seconds += reply["seconds"]
-        for c, result in zip(contestants, results, strict=True):
+                results[i].seconds += racing[i].ask(do="step", count=count)["seconds"]
+        for c, result in zip(racing, results, strict=True):
             memory = c.ask(do="memory")
-            result.tensors_mib, result.resident_mib = memory["tensors"], memory["resident"]
+            if "error" not in memory:
+                result.tensors_mib, result.resident_mib = memory["tensors"], memory["resident"]
         yield results

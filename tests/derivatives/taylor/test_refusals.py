@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.derivatives.request import Collapsed
-from pinnderiv.derivatives.taylor import TaylorEngine, fallback
+from pinnderiv.derivatives.taylor import TaylorEngine, fallback, witness
 from pinnderiv.derivatives.taylor.dispatch import Operation
 from pinnderiv.errors import BatchMixingError, UnsupportedOperationError
 from tests import case_functions as custom
@@ -257,3 +257,24 @@ class TestGenericTreatment:
         step = 1e-4
         wanted = (loss(scale + step) - loss(scale - step)) / (2 * step)
         torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+    def test_a_singular_point_does_not_condemn_the_operation(self) -> None:
+        """Singular values that coincide divide zero by zero, whichever points come first."""
+
+        def f(y: Tensor) -> Tensor:
+            return torch.linalg.svdvals(torch.diag_embed(y + 2)).sum(-1, keepdim=True)
+
+        fallback._trusted.clear()
+        _, at_the_tie = ENGINE.hessian(f, torch.zeros(1, 2, dtype=torch.float64))
+        assert bool(at_the_tie.isnan().any())
+        _, beside_it = ENGINE.hessian(f, torch.tensor([[0.3, 0.0]], dtype=torch.float64))
+        torch.testing.assert_close(beside_it, torch.zeros_like(beside_it))
+
+    @pytest.mark.parametrize("factor", [1.0, 1.05])
+    def test_the_witness_tells_a_formula_from_one_that_is_off_by_five_percent(
+        self, factor: float
+    ) -> None:
+        first, second = fallback.WAYS["forward"]
+        ways = {"way": (first, lambda *given: tuple(factor * q for q in second(*given)))}
+        found = witness.right_way(lambda p: (p.sin(),), (points(),), ways)
+        assert found == ("way" if factor == 1 else None)
