@@ -24,6 +24,8 @@ class Engine(ABC):
     """
 
     name: str
+    strict = False
+    """Refuses operations that it has no rule for (Taylor mode only)."""
 
     def formulas(self) -> AbstractContextManager[None]:
         """What the engine runs under: exact formulas in place of PyTorch's wrong ones."""

@@ -23,6 +23,7 @@ from pinnderiv.errors import ArgumentError, UnsupportedOperationError
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (TaylorEngine(), ReverseEngine(), NestedEngine())
 }
+_STRICT: dict[str, Engine] = {**ENGINES, "taylor": TaylorEngine(strict=True)}
 METHODS = ("auto", "nested", "taylor", "reverse")
 
 # A method is compared with one that shares no formula with it and is believed before it.
@@ -58,12 +59,18 @@ def check_method(method: str) -> None:
         raise ArgumentError(f"method={method!r} is unknown; choose one of {METHODS}.{hint}")
 
 
-def candidates(f: Function, x: Tensor, work: Work) -> Iterator[Candidate]:
+def candidates(f: Function, x: Tensor, work: Work, strict: bool = False) -> Iterator[Candidate]:
     """The engines, cheapest first, each examined for f when it is asked for."""
     known = safety.profile(f, x)
     costs = {m: work.cost(m, known.outputs) for m in _possible(x)}
     for method in sorted(costs, key=lambda m: costs[m]):
-        yield Candidate(method, costs[method], _objection(known, f, x, method, work.order))
+        objection = _objection(known, f, x, engine_named(method, strict), work.order)
+        yield Candidate(method, costs[method], objection)
+
+
+def engine_named(method: str, strict: bool) -> Engine:
+    """The engine of that name; a strict one treats no operation generically."""
+    return (_STRICT if strict else ENGINES)[method]
 
 
 def _possible(x: Tensor) -> tuple[str, ...]:
@@ -73,7 +80,9 @@ def _possible(x: Tensor) -> tuple[str, ...]:
     return tuple(ENGINES) if can_look_at_numbers() else _COMPILED
 
 
-def choose(f: Function, x: Tensor, work: Work, method: str, check: bool) -> Engine:
+def choose(
+    f: Function, x: Tensor, work: Work, method: str, check: bool, strict: bool = False
+) -> Engine:
     """The engine that computes ``work`` for f.
 
     Args:
@@ -82,6 +91,7 @@ def choose(f: Function, x: Tensor, work: Work, method: str, check: bool) -> Engi
         work: what is asked for.
         method: "auto" for the cheapest one that is right, or the name of an engine.
         check: let the guard examine f.
+        strict: no operation of f may be treated generically by Taylor mode.
 
     Raises:
         UnsupportedOperationError: the method named would be wrong, or none is right.
@@ -94,13 +104,14 @@ def choose(f: Function, x: Tensor, work: Work, method: str, check: bool) -> Engi
             "one method='auto'."
         )
     if not check:
-        return ENGINES["taylor" if method == "auto" else method]
+        return engine_named("taylor" if method == "auto" else method, strict)
     if can_look_at_numbers():
-        return ENGINES[_examined(f, x, work, method)]
+        return engine_named(_examined(f, x, work, method, strict), strict)
     size = (work.order, work.directions, work.channels, work.pulls)
-    return ENGINES[
-        _examined_while_compiling(f, x.ndim, x.shape[-1], x.dtype, x.device, size, method)
-    ]
+    found = _examined_while_compiling(
+        f, x.ndim, x.shape[-1], x.dtype, x.device, size, method, strict
+    )
+    return engine_named(found, strict)
 
 
 def _examined_while_compiling(
@@ -111,25 +122,26 @@ def _examined_while_compiling(
     device: torch.device,
     size: tuple[int, int, int, int],
     method: str,
+    strict: bool,
 ) -> str:
     """The choice at the moment of compilation, on points of the guard's own."""
     lead = (4, *(2,) * (ndim - 2)) if ndim > 1 else ()
     x = torch.linspace(-0.9, 0.7, 4 * 2**ndim * columns, dtype=dtype, device=device)
     x = x[: columns * math.prod(lead)].reshape(*lead, columns)
     with examining():
-        return _examined(f, x, Work(*size), method)
+        return _examined(f, x, Work(*size), method, strict)
 
 
 # What torch.compiler.assume_constant_result does, which would import the whole compiler.
 _examined_while_compiling._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def _examined(f: Function, x: Tensor, work: Work, method: str) -> str:
+def _examined(f: Function, x: Tensor, work: Work, method: str, strict: bool) -> str:
     if method != "auto":
-        _insist(f, x, work, method)
+        _insist(f, x, work, method, strict)
         return method
     objections = []
-    for candidate in candidates(f, x, work):
+    for candidate in candidates(f, x, work, strict):
         if candidate.objection is None:
             return candidate.method
         objections.append(f"method={candidate.method!r} {candidate.objection}")
@@ -138,12 +150,13 @@ def _examined(f: Function, x: Tensor, work: Work, method: str) -> str:
     )
 
 
-def _insist(f: Function, x: Tensor, work: Work, method: str) -> None:
+def _insist(f: Function, x: Tensor, work: Work, method: str, strict: bool) -> None:
     """Raises where the method that was asked for would be wrong for f."""
-    objection = _objection(safety.profile(f, x), f, x, method, work.order)
+    known, engine = safety.profile(f, x), engine_named(method, strict)
+    objection = _objection(known, f, x, engine, work.order)
     if objection is None:
         return
-    working = [c.method for c in candidates(f, x, work) if c.objection is None]
+    working = [c.method for c in candidates(f, x, work, strict) if c.objection is None]
     advice = (
         f"Use method={working[0]!r} or method='auto'" if working else "No other method is right"
     )
@@ -151,10 +164,10 @@ def _insist(f: Function, x: Tensor, work: Work, method: str) -> None:
 
 
 def _objection(
-    known: safety.Profile, f: Function, x: Tensor, method: str, order: int
+    known: safety.Profile, f: Function, x: Tensor, engine: Engine, order: int
 ) -> str | None:
-    witness = ENGINES.get(_WITNESS.get(method, ""))
-    return safety.verdict(known, f, x, ENGINES[method], order, witness)
+    witness = ENGINES.get(_WITNESS.get(engine.name, ""))
+    return safety.verdict(known, f, x, engine, order, witness)
 
 
 def hvp_of(engine: Engine, f: Function, x: Tensor, guarded: bool) -> Any:

@@ -61,6 +61,7 @@ class Options:
     method: str
     chunk_size: int | None
     check: bool
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.f):
@@ -116,7 +117,7 @@ def evaluate(
         What ``compute`` returned, for all rows.
     """
     f = options.f
-    engine = engines.choose(f, x, work, options.method, options.check)
+    engine = engines.choose(f, x, work, options.method, options.check, options.strict)
     known = safety.profile(f, x) if options.guarded else None
     if known is None or known.modified_input:
         f = _on_a_copy(f)

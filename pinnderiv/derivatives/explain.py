@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pinnderiv.derivatives import engines, safety
@@ -15,6 +16,8 @@ from pinnderiv.derivatives.engines import Candidate
 from pinnderiv.derivatives.evaluate import points
 from pinnderiv.derivatives.partials import squares
 from pinnderiv.derivatives.request import normalise_dims, parse_names
+from pinnderiv.derivatives.taylor.dispatch import Operation
+from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.transforms import outside_inference_mode
 from pinnderiv.derivatives.work import Work
 from pinnderiv.errors import ArgumentError, UnsupportedOperationError
@@ -42,6 +45,9 @@ class Explanation:
         reason: why, in a sentence.
         candidates: every engine, with its estimated cost and what is wrong with it, if anything.
         operations: what f runs: operation → the module that ran it first.
+        rules: what Taylor mode makes of each PyTorch call of f: its rule's kind, or "fallback";
+            empty where Taylor mode cannot follow f.
+        channels: how many tangents and curvature channels Taylor mode carries.
     """
 
     operator: str
@@ -49,6 +55,13 @@ class Explanation:
     reason: str
     candidates: tuple[Candidate, ...]
     operations: dict[str, str]
+    rules: tuple[Operation, ...] = ()
+    channels: int = 0
+
+    @property
+    def fallbacks(self) -> tuple[Operation, ...]:
+        """The calls that Taylor mode has no rule for and treats generically."""
+        return tuple(o for o in self.rules if o.kind == "fallback")
 
     def __str__(self) -> str:
         lines = [f"{self.operator}: auto takes {self.method!r}, {self.reason}"]
@@ -58,6 +71,16 @@ class Explanation:
                 f"  {c.method:8} about {c.cost:.3g} forward and backward passes of f; {state}"
             )
         lines.append(f"  f runs {', '.join(self.operations) or 'no operation'}")
+        if self.rules:
+            ruled = [f"{o.name} ({o.kind})" for o in self.rules if o.kind != "fallback"]
+            lines.append(f"  taylor has rules for {', '.join(dict.fromkeys(ruled)) or 'nothing'}")
+        for o in self.fallbacks:
+            # A first directional derivative is two evaluations, one of second order four.
+            lines.append(
+                f"  taylor has no rule for {o.name} ({o.line}): treated generically, about "
+                f"{6 * self.channels} evaluations of it where a rule takes {self.channels + 1}; "
+                "strict=True refuses that"
+            )
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -101,7 +124,18 @@ def explain(f: Function, x: Tensor, operator: str = "laplacian", **arguments: An
     elif len(right) == 1 and len(found) > 1:
         reason = "the only one that is right for this function."
     operations = safety.profile(f, x).operations
-    return Explanation(operator, chosen.method, reason, found, dict(operations))
+    return Explanation(
+        operator, chosen.method, reason, found, dict(operations), _rules(f, x), work.channels
+    )
+
+
+def _rules(f: Function, x: Tensor) -> tuple[Operation, ...]:
+    """What Taylor mode does with each operation of f, found on the guard's own few rows."""
+    try:
+        with torch.no_grad():
+            return tuple(TaylorEngine().operations(f, safety.profile(f, x).probe.points.clone()))
+    except UnsupportedOperationError:
+        return ()
 
 
 def _work(operator: str, columns: int, arguments: dict[str, Any]) -> Work:

@@ -11,6 +11,8 @@ Keyword arguments of every transform:
 * ``chunk_size``: so many rows at a time, to bound the memory; in training each chunk is
   recomputed in the backward pass.
 * ``check``: examine f once before it is used (see `safety.py`).
+* ``strict``: refuse Taylor mode where f holds an operation that has no rule and would be
+  treated generically, which is exact but slow; "auto" then takes another engine.
 
 All raise the classes of `pinnderiv.errors`: ``DtypeError``, ``ShapeError`` and
 ``ArgumentError`` for what cannot be meant, ``BatchMixingError`` for an f that mixes rows,
@@ -43,6 +45,7 @@ def jacobian(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """First derivatives ∂f_m/∂x_d of every output.
 
@@ -52,6 +55,7 @@ def jacobian(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M, D)``.
@@ -59,7 +63,7 @@ def jacobian(
     Raises:
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
 
     @outside_inference_mode
     def apply(x: Tensor) -> Any:
@@ -77,6 +81,7 @@ def second_derivatives(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """Unmixed second derivatives ∂²f_m/∂x_d² of every output, the "second-order Jacobian".
 
@@ -86,6 +91,7 @@ def second_derivatives(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M, D)``.
@@ -93,7 +99,7 @@ def second_derivatives(
     Raises:
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
 
     @outside_inference_mode
     def apply(x: Tensor) -> Any:
@@ -105,7 +111,12 @@ def second_derivatives(
 
 
 def hessian(
-    f: Function, *, method: str = "auto", chunk_size: int | None = None, check: bool = True
+    f: Function,
+    *,
+    method: str = "auto",
+    chunk_size: int | None = None,
+    check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """The Hessian ∂²f_m/∂x_i∂x_j of every output.
 
@@ -114,6 +125,7 @@ def hessian(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M, D, D)``.
@@ -121,7 +133,7 @@ def hessian(
     Raises:
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
 
     @outside_inference_mode
     def apply(x: Tensor) -> Tensor:
@@ -141,6 +153,7 @@ def laplacian(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """The (weighted) Laplacian Σ_d w_d ∂²f_m/∂x_d² of every output.
 
@@ -153,6 +166,7 @@ def laplacian(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``.
@@ -160,7 +174,7 @@ def laplacian(
     Raises:
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
 
     @outside_inference_mode
     def apply(x: Tensor) -> Any:
@@ -181,6 +195,7 @@ def second_order_operator(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """tr(A H_m) = Σ_ij A_ij ∂²f_m/∂x_i∂x_j for a symmetric A, which may be indefinite.
 
@@ -190,6 +205,7 @@ def second_order_operator(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``.
@@ -200,7 +216,9 @@ def second_order_operator(
     """
     if matrix is None:
         raise ArgumentError("second_order_operator needs a matrix; for Δf use laplacian(f).")
-    return linear_operator(f, matrix=matrix, method=method, chunk_size=chunk_size, check=check)
+    return linear_operator(
+        f, matrix=matrix, method=method, chunk_size=chunk_size, check=check, strict=strict
+    )
 
 
 def linear_operator(
@@ -214,6 +232,7 @@ def linear_operator(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """Σ_d w_d ∂²f_m/∂x_d² + tr(A H_m) + b·∇f_m + c f_m, in one pass.
 
@@ -228,6 +247,7 @@ def linear_operator(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``.
@@ -236,7 +256,7 @@ def linear_operator(
         ArgumentError: no part is given, or A is not symmetric.
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
     if second is None and matrix is None and first is None and zeroth is None:
         raise ArgumentError(
             "linear_operator got no part: give at least one of second, matrix, first, zeroth."
@@ -254,7 +274,12 @@ def linear_operator(
 
 
 def hvp(
-    f: Function, *, method: str = "auto", chunk_size: int | None = None, check: bool = True
+    f: Function,
+    *,
+    method: str = "auto",
+    chunk_size: int | None = None,
+    check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """Hessian-vector products H_m v of every output.
 
@@ -266,6 +291,7 @@ def hvp(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` and ``v``, ``(D,)`` or ``(*batch, D)``, that returns
@@ -274,7 +300,7 @@ def hvp(
     Raises:
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
 
     def compute(engine: Engine, g: Function, y: Tensor, v: Tensor) -> Mapping[str, Tensor]:
         product = engines.hvp_of(engine, g, y, options.guarded)
@@ -291,7 +317,12 @@ def hvp(
 
 
 def divergence(
-    f: Function, *, method: str = "auto", chunk_size: int | None = None, check: bool = True
+    f: Function,
+    *,
+    method: str = "auto",
+    chunk_size: int | None = None,
+    check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """The divergence Σ_d ∂f_d/∂x_d of a vector field, M = D.
 
@@ -300,6 +331,7 @@ def divergence(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch,)``.
@@ -308,7 +340,7 @@ def divergence(
         ShapeError: f has not as many outputs as x has columns.
         PinnderivError: as the module describes.
     """
-    slopes = jacobian(f, method=method, chunk_size=chunk_size, check=check)
+    slopes = jacobian(f, method=method, chunk_size=chunk_size, check=check, strict=strict)
 
     @outside_inference_mode
     def apply(x: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ def partial(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """A mixed partial derivative of any order: ``dims=(0, 0, 1)`` is ∂³f_m/∂x₀²∂x₁.
 
@@ -36,6 +37,7 @@ def partial(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``.
@@ -44,7 +46,7 @@ def partial(
         ArgumentError: dims is empty or names a column that x does not have.
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
     if dims is None:
         raise ArgumentError("partial needs dims, such as (0, 0) for ∂²f/∂x₀².")
     dims = normalise_dims(dims, None, repeat=True)
@@ -69,6 +71,7 @@ def biharmonic(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """Δ²f = Σ_ij ∂⁴f_m/∂x_i²∂x_j² over the given columns.
 
@@ -78,6 +81,7 @@ def biharmonic(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``.
@@ -85,7 +89,7 @@ def biharmonic(
     Raises:
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
 
     def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[str, Tensor]:
         indices = squares(normalise_dims(dims, y.shape[-1]))
@@ -117,6 +121,7 @@ def derivatives(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """Several derivatives by name, all out of one shared pass.
 
@@ -130,6 +135,7 @@ def derivatives(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns a dict from each name to ``(*batch,)``.
@@ -139,7 +145,7 @@ def derivatives(
         ShapeError: other numbers of columns or outputs than names.
         PinnderivError: as the module describes.
     """
-    options = Options(f, method, chunk_size, check)
+    options = Options(f, method, chunk_size, check, strict)
     wanted = parse_names(request, coordinates, outputs)
     indices = tuple(dict.fromkeys(index for _, index in wanted.values()))
     work = Work.partials(indices)

@@ -31,6 +31,7 @@ from pinnderiv.derivatives.repairs import exact_formulas
 from pinnderiv.derivatives.rows import check_rows, first_run
 from pinnderiv.derivatives.transforms import inside_transform, plain
 from pinnderiv.derivatives.watch import module_names
+from pinnderiv.errors import UnsupportedOperationError
 
 _CACHE = Cache()
 _ORDINALS = {1: "first", 2: "second", 3: "third", 4: "fourth"}
@@ -46,7 +47,7 @@ class Profile:
         modified_input: f changes its argument in place.
         trainable: f holds something that requires gradients.
         probe: the rows that it was tried on.
-        verdicts: (engine, order, training) → None where it is right, else why it is not.
+        verdicts: (engine, strict, order, training) → None where it is right, else why it is not.
     """
 
     outputs: int
@@ -54,7 +55,7 @@ class Profile:
     modified_input: bool
     trainable: bool
     probe: Probe
-    verdicts: dict[tuple[str, int, bool], str | None] = field(default_factory=dict)
+    verdicts: dict[tuple[str, bool, int, bool], str | None] = field(default_factory=dict)
 
 
 def profile(f: Function, x: Tensor) -> Profile:
@@ -108,7 +109,7 @@ def verdict(
     training = inside_transform() or (
         torch.is_grad_enabled() and (known.trainable or x.requires_grad)
     )
-    key = (engine.name, order, training)
+    key = (engine.name, engine.strict, order, training)
     if key not in known.verdicts:
         with _undisturbed(Fingerprint(f).modules, x):
             known.verdicts[key] = _examine(known, f, engine, order, training, witness)
@@ -117,7 +118,7 @@ def verdict(
 
 def forward_over_reverse_is_right(known: Profile, f: Function, x: Tensor, engine: Any) -> bool:
     """Whether ``engine.hvp`` (forward over reverse) equals ``engine.hvp_by_reverse_twice``."""
-    key = ("forward over reverse", 2, False)
+    key = ("forward over reverse", False, 2, False)
     if key not in known.verdicts:
         with _undisturbed(Fingerprint(f).modules, x), exact_formulas():
             known.verdicts[key] = _examine_hvp(known, f, engine)
@@ -203,10 +204,13 @@ def _ordinal(order: int) -> str:
 
 
 def _blame(error: Exception, known: Profile) -> str:
-    """What PyTorch said, and the operations of f that it may have meant."""
+    """What was said, and the operations of f that it may have meant."""
     text = next(iter(str(error).strip().splitlines()), "")
     inplace = [n for n in known.operations if n.endswith("_")] if "inplace" in text else []
     suspects = ", ".join(inplace[:6]) or _suspects(known)
+    if isinstance(error, UnsupportedOperationError):
+        # The engine's own refusal; what to use in its place is said by the caller.
+        return f"{text.partition('. Use method=')[0]}; f runs {suspects}"
     return f"{type(error).__name__}: {text[:200]}; f runs {suspects}"
 
 

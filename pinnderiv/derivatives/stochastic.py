@@ -60,6 +60,7 @@ def laplacian(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """An unbiased estimate of Σ_d w_d ∂²f_m/∂x_d².
 
@@ -74,6 +75,7 @@ def laplacian(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``, or an
@@ -84,7 +86,7 @@ def laplacian(
         PinnderivError: as for the exact operators.
     """
     return _Estimator(
-        Options(f, method, chunk_size, check),
+        Options(f, method, chunk_size, check, strict),
         _Draw(samples, sampler, generator, per_point, standard_error),
         second=weights,
         ones=weights is None,
@@ -106,6 +108,7 @@ def linear_operator(
     method: str = "auto",
     chunk_size: int | None = None,
     check: bool = True,
+    strict: bool = False,
 ) -> Transform:
     """An unbiased estimate of Σ_d w_d ∂²_d f + tr(A H) + b·∇f + c f; b and c exactly.
 
@@ -124,6 +127,7 @@ def linear_operator(
         method: the engine.
         chunk_size: rows at a time.
         check: examine f first.
+        strict: refuse generic treatment in Taylor mode.
 
     Returns:
         A function of ``x (*batch, D)`` that returns ``(*batch, M)``, or an
@@ -139,7 +143,7 @@ def linear_operator(
             "use pinnderiv.linear_operator, which is exact and costs one direction."
         )
     return _Estimator(
-        Options(f, method, chunk_size, check),
+        Options(f, method, chunk_size, check, strict),
         _Draw(samples, sampler, generator, per_point, standard_error),
         second=second,
         matrix=matrix,
