@@ -17,7 +17,7 @@ from pinnderiv.derivatives.nested import NestedEngine
 from pinnderiv.derivatives.reverse import ReverseEngine
 from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.transforms import can_look_at_numbers, examining, is_carrier
-from pinnderiv.derivatives.work import Work
+from pinnderiv.derivatives.work import Circumstance, Work
 from pinnderiv.errors import ArgumentError, UnsupportedOperationError
 
 ENGINES: dict[str, Engine] = {
@@ -62,10 +62,18 @@ def check_method(method: str) -> None:
 def candidates(f: Function, x: Tensor, work: Work, strict: bool = False) -> Iterator[Candidate]:
     """The engines, cheapest first, each examined for f when it is asked for."""
     known = safety.profile(f, x)
-    costs = {m: work.cost(m, known.outputs) for m in _possible(x)}
+    circumstance = circumstance_of(known, x)
+    costs = {m: work.cost(m, circumstance) for m in _possible(x)}
     for method in sorted(costs, key=lambda m: costs[m]):
         objection = _objection(known, f, x, engine_named(method, strict), work.order)
         yield Candidate(method, costs[method], objection)
+
+
+def circumstance_of(known: safety.Profile, x: Tensor) -> Circumstance:
+    """What the cost of a request depends on, besides the request."""
+    # Compiled code has no cost of calling; and its number of rows may be a symbol.
+    load = known.width * x[..., 0].numel() if can_look_at_numbers() else math.inf
+    return Circumstance(known.outputs, load, x.device.type)
 
 
 def engine_named(method: str, strict: bool) -> Engine:

@@ -47,6 +47,7 @@ class Profile:
         modified_input: f changes its argument in place.
         trainable: f holds something that requires gradients.
         probe: the rows that it was tried on.
+        width: how many numbers one of its operations returns for a row, on average.
         verdicts: (engine, strict, order, training) → None where it is right, else why it is not.
     """
 
@@ -55,6 +56,7 @@ class Profile:
     modified_input: bool
     trainable: bool
     probe: Probe
+    width: float
     verdicts: dict[tuple[str, bool, int, bool], str | None] = field(default_factory=dict)
 
 
@@ -85,8 +87,9 @@ def profile(f: Function, x: Tensor) -> Profile:
         points, probe, seen = first_run(f, x, names)
         if x.ndim > 1:
             check_rows(f, points, probe, seen, names)
+    width = seen.elements / max(seen.calls * seen.value[..., 0].numel(), 1)
     result = Profile(
-        seen.value.shape[-1], seen.operations, seen.modified_input, seen.trainable, probe
+        seen.value.shape[-1], seen.operations, seen.modified_input, seen.trainable, probe, width
     )
     _CACHE.put(fingerprint, circumstance if probe.free else place, result)
     return result

@@ -27,12 +27,16 @@ class Observation:
             names such as ``aten.native_layer_norm``, and ``autograd.Function NAME``.
         modified_input: f changed x in place.
         trainable: f holds something that requires gradients.
+        calls: how many ATen operations ran.
+        elements: how many numbers they returned in all.
     """
 
     value: Any
     operations: dict[str, str] = field(default_factory=dict)
     modified_input: bool = False
     trainable: bool = True
+    calls: int = 0
+    elements: int = 0
 
 
 def watch(f: Function, x: Tensor, names: dict[int, str]) -> Observation:
@@ -56,6 +60,7 @@ def watch(f: Function, x: Tensor, names: dict[int, str]) -> Observation:
     with _modules_entered(recorder.stack, names), torch.enable_grad(), recorder, calls:
         value = f(inner)
     seen = Observation(value, recorder.operations, inner._version != version)
+    seen.calls, seen.elements = recorder.calls, recorder.elements
     if isinstance(value, Tensor) and not inside_transform():
         for name in _custom_functions(value):
             seen.operations.setdefault(f"autograd.Function {name}", "")
@@ -78,13 +83,17 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.operations: dict[str, str] = {}
         self.stack: list[str] = []
+        self.calls = self.elements = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = str(func.overloadpacket)
         if _trains(func, args):
             name += "[train]"
         self.operations.setdefault(name, self.stack[-1] if self.stack else "")
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        self.calls += 1
+        self.elements += result.numel() if isinstance(result, Tensor) else 0
+        return result
 
 
 class _Calls(TorchFunctionMode):

@@ -9,6 +9,51 @@ from pinnderiv.derivatives.request import MultiIndex
 
 
 @dataclass(frozen=True)
+class Circumstance:
+    """What the cost depends on besides the request.
+
+    Attributes:
+        outputs: M.
+        load: numbers that a call of f's operations works on, on average: rows times width.
+        device: "cpu" or "cuda".
+    """
+
+    outputs: int
+    load: float
+    device: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fit to the measurements on one kind of device.
+
+    Attributes:
+        load: the load of a call at which calling costs as much as computing.
+        engines: (engine, of second order) → coefficients of the calls P and of the volume Q.
+    """
+
+    load: float
+    engines: dict[tuple[str, bool], tuple[tuple[float, ...], tuple[float, ...]]]
+
+
+# Written by `python experiments/engines/fit.py`. Devices that were not measured are treated
+# like a CPU.
+MODELS = {
+    "cpu": Model(
+        1e4,
+        {
+            ("taylor", False): ((2.4, 0.3, 0.0), (2.4, 0.3, 0.0)),
+            ("taylor", True): ((2.4, 0.3, 0.0), (2.4, 0.3, 0.0)),
+            ("nested", False): ((3.9, 0.65, 0.0), (3.9, 0.65, 0.0)),
+            ("nested", True): ((6.0, 2.6, 0.0), (6.0, 2.6, 0.0)),
+            ("reverse", False): ((2.0, 0.6, 0.0), (2.0, 0.6, 0.0)),
+            ("reverse", True): ((2.0, 0.6, 1.4), (2.0, 0.6, 1.4)),
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Work:
     """The size of a request, in what the engines count.
 
@@ -60,17 +105,28 @@ class Work:
         starts = {index[:-1] for index in indices if len(index) > 1}
         return cls(order, count, columns + sum(len(i) > 1 for i in indices), len(starts))
 
-    def cost(self, method: str, outputs: int) -> float:
-        """Estimated time in forward and backward passes of f, for f with so many outputs.
+    def cost(self, method: str, circumstance: Circumstance) -> float:
+        """Estimated time in forward and backward passes of f.
 
-        The numbers are fits to experiments/engines on a CPU (tanh networks, one thread).
-        Reverse mode pays for every output, the others do not; each order above the second
-        doubles the work of all.
+        A pass of f is a number of calls and a volume of numbers that they work on; which of
+        the two decides depends on the load ρ of a call. An engine needs P times the calls and
+        Q times the volume of a pass, so that its cost is (P + ρ Q) / (1 + ρ). P and Q are
+        linear in what the engine counts, with coefficients fitted to measurements
+        (`experiments/engines/fit.py`). Each order above the second doubles the work.
         """
+        model = MODELS.get(circumstance.device, MODELS["cpu"])
+        calls, volume = model.engines[method, min(self.order, 2) == 2]
+        counts = self.counts(method, circumstance.outputs)
+        p = sum(c * n for c, n in zip(calls, counts, strict=True))
+        q = sum(c * n for c, n in zip(volume, counts, strict=True))
         above = 2.0 ** max(self.order - 2, 0)
+        share = 1 / (1 + circumstance.load / model.load)
+        return above * (share * p + (1 - share) * q)
+
+    def counts(self, method: str, outputs: int) -> tuple[float, ...]:
+        """What the time of an engine is linear in: a constant, and its own units of work."""
         if method == "taylor":
-            return 2.4 + 0.3 * self.channels * above
+            return (1.0, self.channels, 0.0)
         if method == "nested":
-            each = 0.65 if self.order < 2 else 2.6
-            return (3.9 if self.order < 2 else 6.0) + each * self.directions * above
-        return 2.0 + outputs * (0.6 + 1.4 * self.pulls * above)
+            return (1.0, self.directions, 0.0)
+        return (1.0, outputs, outputs * self.pulls)  # reverse mode pays for every output
