@@ -119,6 +119,14 @@ def normalise_dims(
         dims = dims.tolist()
     if isinstance(dims, str) or not isinstance(dims, Iterable):
         dims = (dims,)
+    dims = tuple(dims)
+    if any(isinstance(dim, bool) for dim in dims):
+        # True and False are integers to Python, so that a mask would be read as columns 1 and 0.
+        chosen = tuple(column for column, dim in enumerate(dims) if dim is True)
+        hint = f"write {name}={chosen}" if chosen else f"name the columns, such as {name}=(0,)"
+        raise ArgumentError(
+            f"{name}={dims} is a mask of booleans; {name} holds column numbers of x: {hint}."
+        )
     result = []
     for dim in dims:
         try:

@@ -176,10 +176,20 @@ def _record(
         base = x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
         value = f(base)
         result = compute(_OnTape(value, base))
-    if not wanted or not (x.requires_grad or any(leaf is not base for leaf in leaves(value))):
-        # Nothing that the caller can differentiate by: do not hand out a graph.
+    if not wanted:
         return value.detach(), result.detach()
+    # Where there is nothing that the caller can differentiate by: do not hand out a graph. The
+    # result may depend on what the value does not, a coefficient of the operator.
+    if not (x.requires_grad or _depends_on_others(value, base)):
+        value = value.detach()
+        if not _depends_on_others(result, base):
+            result = result.detach()
     return value, attached(result, value)
+
+
+def _depends_on_others(tensor: Tensor, base: Tensor) -> bool:
+    """Whether a tensor has leaves besides ``base``, which is our own."""
+    return any(leaf is not base for leaf in leaves(tensor))
 
 
 def _cotangents(value: Tensor) -> Iterable[Tensor]:

@@ -27,8 +27,11 @@ from pinnderiv.errors import (
 )
 
 _ROWS = 3
-# How far a row may move by rounding when its neighbours change, relative to f.
+# How far a row may move by rounding when its neighbours change, relative to how much f varies
+# from row to row, which rounding of large numbers inside f may have worn down.
 _ROUNDING = {torch.float32: 1e-3, torch.float64: 1e-8}
+# How many units in the last place of f itself: a call of other shape runs other code.
+_SAME_SHAPE, _OTHER_SHAPE = 10, 100
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ def check_rows(
         last = tuple(length - 1 for length in here.shape[:-1])
         if not value.numel() or max(last) < 1:
             return
-        allowed = _by_rounding(value)
+        allowed = _by_rounding(value, _SAME_SHAPE)
         for row in ((0,) * len(last), last):
             moved = there.clone()
             moved[row] = here[row]
@@ -205,6 +208,7 @@ def check_rows(
         if probe.free and len(last) == 1:
             fewer = plain(f(here[:2].clone()))
             expected = value[..., :2, :]
+            allowed = _by_rounding(value, _OTHER_SHAPE)
             if fewer.shape != expected.shape or _moved(fewer, expected, allowed):
                 raise BatchMixingError(
                     "f(x) changes at a row when x has fewer rows, so f is not a function of "
@@ -218,7 +222,7 @@ def _check_random(again: Tensor, first: Tensor, seen: Observation) -> None:
         again.nan_to_num(), first.nan_to_num()
     ):
         return
-    if not _moved(again, first, _by_rounding(first)):
+    if not _moved(again, first, _by_rounding(first, _OTHER_SHAPE)):
         return
     random = [
         f"{n} in {m}" if m else n
@@ -260,13 +264,19 @@ def _compare_rows(
     )
 
 
-def _by_rounding(values: Tensor) -> Tensor:
+def _by_rounding(values: Tensor, units: int) -> Tensor:
     """How far each output may move by rounding, ``(M,)``: a small one may stand beside a large
-    one, and both may come out of the same large numbers.
+    one, and both may come out of the same large numbers. An offset, the same at all rows, must
+    not hide what moves beside it.
     """
-    finite = torch.where(torch.isfinite(values), values, torch.zeros_like(values))
-    size = finite.abs().reshape(-1, values.shape[-1]).amax(0)
-    return _ROUNDING[values.dtype] * size + 100 * torch.finfo(values.dtype).eps * size.amax()
+    known = torch.isfinite(values)
+    rows = torch.where(known, values, torch.zeros_like(values)).reshape(-1, values.shape[-1])
+    known = known.reshape(rows.shape)
+    inf = torch.full_like(rows, math.inf)
+    extent = torch.where(known, rows, -inf).amax(0) - torch.where(known, rows, inf).amin(0)
+    size = rows.abs().amax(0)
+    extent = torch.minimum(extent.clamp(min=0), 2 * size)
+    return _ROUNDING[values.dtype] * extent + units * torch.finfo(values.dtype).eps * size.amax()
 
 
 def _moved(new: Tensor, old: Tensor, allowed: Tensor) -> bool:

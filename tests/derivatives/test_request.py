@@ -309,3 +309,13 @@ class TestWhatIsAccepted:
         for call in EVERY.values():
             found = call(network(2, 2) if call is EVERY["divergence"] else NET, X[:0])
             assert len(found["u_x"] if isinstance(found, dict) else found) == 0
+
+
+@pytest.mark.parametrize(
+    "mask", [(True, False), torch.tensor([True, False]), [False, True], True, (False, False)]
+)
+def test_a_mask_is_not_read_as_column_numbers(mask: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"mask of booleans.*(write dims=\([01],\)|name the)"):
+        laplacian(network(2, 1), mask)(points(3, 2))
+    with pytest.raises(ArgumentError, match="mask of booleans"):
+        partial(network(2, 1), mask)
