@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.derivatives.engine import Engine, Function
-from pinnderiv.derivatives.request import MultiIndex
+from pinnderiv.derivatives.request import Collapsed, MultiIndex
 from pinnderiv.derivatives.reverse import ReverseEngine
 from pinnderiv.derivatives.transforms import plain
 
@@ -240,6 +240,20 @@ def gradients_of(
     with engine.formulas():
         _, jacobian = ReverseEngine().jacobian(stacked, origin)
     return {i: plain(jacobian[..., k, :]) for k, i in enumerate(top)}
+
+
+def sums_alike(engine: Engine, probe: Probe, f: Function, found: dict[MultiIndex, Tensor]) -> bool:
+    """Whether the engine, asked for a sum of second derivatives, gives that of ``found``.
+
+    That is what most operators ask for, and Taylor mode has other formulas for it.
+    """
+    g, origin = probe.along_two(f)
+    with engine.formulas():
+        result = plain(engine.collapsed(g, origin, Collapsed((0, 1), None, origin.new_ones(2)))[1])
+    expected = (found[0, 0] + found[1, 1])[0]
+    # At the end of an index of their own: measured by the size of what is summed, too.
+    both = (0, 0, 1, 1)
+    return agree({**found, both: result}, {**found, both: expected})
 
 
 def _repeat(shift: Tensor, origin: Tensor) -> Tensor:

@@ -26,7 +26,14 @@ from pinnderiv.derivatives.cache import Cache
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.fingerprint import Fingerprint
 from pinnderiv.derivatives.known_wrong import KNOWN_WRONG
-from pinnderiv.derivatives.probe import Probe, agree, gradients_of, order_that_fails, sample
+from pinnderiv.derivatives.probe import (
+    Probe,
+    agree,
+    gradients_of,
+    order_that_fails,
+    sample,
+    sums_alike,
+)
 from pinnderiv.derivatives.repairs import exact_formulas
 from pinnderiv.derivatives.rows import check_rows, first_run
 from pinnderiv.derivatives.transforms import inside_transform, plain
@@ -167,7 +174,11 @@ def _examine(
                 "cannot be trained on, though its derivatives may be right "
                 f"({_blame(error, known)}); under torch.no_grad() no gradient is needed"
             )
-    failing = order_that_fails(engine, known.probe, f, found, gradient)
+    try:
+        failing = order_that_fails(engine, known.probe, f, found, gradient)
+        summed = order != 2 or sums_alike(engine, known.probe, f, found)
+    except Exception as error:  # it goes another way beside the probe, or to collapse
+        return f"cannot run it ({_blame(error, known)})"
     if failing is not None:
         what = f"{_ordinal(failing)} derivatives"
         if failing > order:
@@ -176,6 +187,11 @@ def _examine(
         if "detach()" in known.operations:
             held = " (if f holds a part constant on purpose, pass check=False)"
         return f"gives wrong {what} ({_suspects(known)}): finite differences contradict them{held}"
+    if not summed:
+        return (
+            f"gives wrong sums of second derivatives ({_suspects(known)}): they are not the sums "
+            "of those that it gives one by one"
+        )
     if witness is not None:
         try:
             expected = sample(witness, known.probe, f, order)

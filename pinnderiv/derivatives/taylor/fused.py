@@ -93,11 +93,15 @@ def _again(v: Any, t: Any, c: Any, formula: Any, structure: Any, gy: Any, gt: An
         if square is not None:
             bent = second * square
             pairs.append((bent if c is None else bent + first * c, gc))
-        outputs, grads = zip(*[(o, g) for o, g in pairs if g is not None], strict=True)
+        # The slope of φ may be a constant, as that of z² is to constant tangents.
+        live = [(o, g) for o, g in pairs if g is not None and o.requires_grad]
         wanted = [i for i in inputs if i.requires_grad]
-        found = iter(
-            torch.autograd.grad(outputs, wanted, grads, create_graph=True, allow_unused=True)
-        )
+        found = iter((None,) * len(wanted))
+        if live and wanted:
+            outputs, grads = zip(*live, strict=True)
+            found = iter(
+                torch.autograd.grad(outputs, wanted, grads, create_graph=True, allow_unused=True)
+            )
     result = [next(found) if i.requires_grad else None for i in inputs]
     return result if c is not None else [*result, None]
 

@@ -1,12 +1,14 @@
 """What the curvature channels hold, where a pass starts, and how passes combine with autograd."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jacrev, vmap
 
+import pinnderiv
 from pinnderiv.derivatives.request import Collapsed
 from pinnderiv.derivatives.taylor import TaylorEngine
 from tests.oracle import by_reverse_mode
@@ -281,3 +283,53 @@ def test_no_graph_is_kept_without_gradients() -> None:
         found = laplacian(f)(x)
     assert not found.requires_grad
     torch.testing.assert_close(found, wanted.detach())
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: torch.stack([torch.dot(a, a.sin()) for a in z])[:, None],
+        lambda z: torch.stack([a @ a.sin() for a in z])[:, None],
+        lambda z: torch.stack([torch.mv(torch.outer(a, a.cos()), a.sin()) for a in z]),
+        lambda z: torch.stack([a @ torch.outer(a, a.cos()) for a in z]),
+    ],
+    ids=["dot", "vector_at_vector", "mv", "vector_at_matrix"],
+)
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_products_of_vectors_that_both_carry(context: Any, function: Any) -> None:
+    linear = network()[0]
+
+    def f(y: Tensor) -> Tensor:
+        return function(linear(y))
+
+    x = points(4)
+    with context():
+        for transform in (pinnderiv.jacobian, pinnderiv.laplacian, pinnderiv.hessian):
+            found = transform(f)(x)
+            torch.testing.assert_close(transform(f, method="taylor")(x), found)
+            torch.testing.assert_close(transform(f, method="reverse")(x), found)
+
+
+SQUARES = {
+    "hard_constraint": lambda net: lambda x: net(x) * (1 - x**2).prod(-1, keepdim=True),
+    "gaussian": lambda net: lambda x: torch.exp(-(x**2)),
+    "logarithm": lambda net: lambda x: torch.log(1 + x**2),
+    "network_of_squares": lambda net: lambda x: net(x**2),
+}
+
+
+@pytest.mark.parametrize("name", SQUARES)
+def test_squares_of_the_points_can_be_trained_on(name: str) -> None:
+    """The slope of z² is constant along constant tangents: part of the backward pass is zero."""
+    f, x = SQUARES[name](network()), points(4).requires_grad_()
+    found = []
+    for method in ("taylor", "reverse"):
+        result = pinnderiv.laplacian(f, method=method)(x).sum()
+        (slope,) = torch.autograd.grad(result, x, create_graph=True)
+        (bend,) = torch.autograd.grad(slope.square().sum(), x)
+        found.append((slope, bend))
+        unchecked = pinnderiv.laplacian(f, method=method, check=False)(x).sum()
+        torch.testing.assert_close(torch.autograd.grad(unchecked, x, create_graph=True)[0], slope)
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b)
+    assert pinnderiv.explain(f, x).method == "taylor"

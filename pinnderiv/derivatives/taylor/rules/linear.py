@@ -146,6 +146,8 @@ def _cross(run: Run, ta: Any, tb: Any, va: Any, vb: Any) -> Any:
         shape_a = va.unsqueeze(-2) if va.ndim == 1 else va
         shape_b = vb.unsqueeze(-1) if vb.ndim == 1 else vb
         result = _cross(run, a2, b2, shape_a, shape_b)
+        if result is None:  # a pass of first order
+            return None
         result = result.squeeze(-1) if vb.ndim == 1 else result
         return result.squeeze(-2 if vb.ndim > 1 else -1) if va.ndim == 1 else result
     ndim = max(va.ndim, vb.ndim)
