@@ -91,7 +91,7 @@ def register() -> None:
         "unique": lambda: _UNIQUE,
         "options": _options,
         "run_directory": lambda resume, run, new: str(_existing(resume or run) or new),
-        "output_subdir": lambda resume, run: None if resume or run else ".hydra",
+        "output_subdir": lambda resume, run: None if resume or run or _is_used() else ".hydra",
     }
     for name, resolver in resolvers.items():
         OmegaConf.register_new_resolver(f"pinnderiv.{name}", resolver, replace=True)
@@ -203,6 +203,14 @@ def _existing(directory: str | None) -> str | None:
             "directory that the training run printed"
         )
     return directory
+
+
+def _is_used() -> bool:
+    """Whether the directory of this job holds a run: then its configuration is left alone."""
+    runtime = HydraConfig.get().runtime if HydraConfig.initialized() else None
+    if runtime is None or OmegaConf.is_missing(runtime, "output_dir"):
+        return False
+    return any((Path(runtime.output_dir) / "checkpoints").glob("step-*.pt"))
 
 
 def _short(directory: Path) -> Path:

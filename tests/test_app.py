@@ -323,6 +323,18 @@ def test_a_damaged_checkpoint_names_the_one_before_it(
     assert "damaged" in done.stderr and "step-00000000.pt" in done.stderr
 
 
+def test_a_used_directory_takes_no_other_run(
+    call: Callable[..., Called], trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained[0], copy)
+    kept = [path for path in copy.rglob("*") if path.is_file() and path.suffix != ".log"]
+    before = {path: path.read_bytes() for path in kept}
+    done = call("network.width=9", *QUIET, "training.max_steps=1", f"hydra.run.dir={copy}", code=2)
+    assert "holds a run already" in done.stderr and f"pinnderiv resume={copy}" in done.stderr
+    assert {path: path.read_bytes() for path in kept} == before
+
+
 def test_a_traceback_can_be_asked_for(
     call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from rich.table import Table
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.schema import RunConfig
 from pinnderiv.training.ansatz import Ansatz
+from pinnderiv.training.checkpoint import CheckpointFolder
+from pinnderiv.training.commands import resume_command
 from pinnderiv.training.console import progress_monitors
 from pinnderiv.training.evaluation import check_output, evaluate, points_from_file, points_on_grid
 from pinnderiv.training.figures import history_figure, solution_figures
@@ -65,6 +67,13 @@ def train_session(
             :func:`~pinnderiv.training.loop.train`.
     """
     _prepare(config)
+    folder = CheckpointFolder(directory / "checkpoints")
+    if saved is None and folder.all():
+        raise ConfigurationError(
+            f"'{directory}' holds a run already ('{folder.newest().name}'), whose checkpoints a "
+            f"new one would replace. To go on with it: {resume_command(directory)}; for a new run "
+            "give another hydra.run.dir, or leave that out"
+        )
     parts = build()
 
     def watchers(device: torch.device) -> list[Monitor]:

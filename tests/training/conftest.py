@@ -1,5 +1,6 @@
 """Small runs, built without Hydra."""
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,17 +8,26 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from pinnderiv.domains import SobolSampler
 from pinnderiv.networks import MLP
 from pinnderiv.problems import CASES
-from pinnderiv.schema import Constraint, Precision, RunConfig, SamplerConfig, TrainingConfig
+from pinnderiv.schema import (
+    Constraint,
+    Precision,
+    ProgressStyle,
+    RunConfig,
+    SamplerConfig,
+    TrainingConfig,
+)
 from pinnderiv.training.checkpoint import CheckpointFolder
 from pinnderiv.training.history import History
 from pinnderiv.training.loop import Outcome, Run, train
 from pinnderiv.training.monitor import Monitor
 from pinnderiv.training.optimisers import LBFGS, Adam, Optimiser
 from pinnderiv.training.seeding import seed_everything
+from pinnderiv.training.session import train_session
 from pinnderiv.training.setup import Parts, assemble
 
 
@@ -41,7 +51,7 @@ class Small:
     watchers: list[Monitor] = field(default_factory=list)
     change: Callable[[RunConfig], Any] = lambda config: None
 
-    def build(self, saved: dict[str, Any] | None = None) -> tuple[Run, History]:
+    def config(self) -> RunConfig:
         config = RunConfig(
             seed=self.seed,
             dtype=Precision(self.dtype),
@@ -61,13 +71,20 @@ class Small:
         config.loss.weights.update(self.weights)
         config.monitor.every = 1
         self.change(config)
-        seed_everything(self.seed)
-        parts = Parts(
+        return config
+
+    def parts(self) -> Parts:
+        return Parts(
             problem=CASES[self.case](self.case),
             network=lambda inputs, outputs: MLP(inputs, outputs, width=self.width, depth=2),
             sampler=SobolSampler,
             optimisers=self.optimisers(),
         )
+
+    def build(self, saved: dict[str, Any] | None = None) -> tuple[Run, History]:
+        config = self.config()
+        seed_everything(self.seed)
+        parts = self.parts()
         self.directory.mkdir(parents=True, exist_ok=True)
         first = 0 if saved is None else saved["progress"]["step"]
         return assemble(
@@ -84,6 +101,18 @@ class Small:
         torch.manual_seed(987654)
         run, _ = self.build(saved)
         return run, self._finish(run, saved)
+
+    def session(self, resume: bool = False) -> tuple[dict[str, Any] | None, int, str]:
+        """What the command does, without Hydra and without figures; and what it printed."""
+        config, out = self.config(), io.StringIO()
+        config.monitor.tensorboard = config.monitor.figures = False
+        config.monitor.progress = ProgressStyle.none
+        saved = CheckpointFolder(self.directory / "checkpoints").load() if resume else None
+        configuration, console = {"seed": self.seed}, Console(file=out, width=200)
+        metrics, code = train_session(
+            config, self.parts, self.directory, configuration, saved, console
+        )
+        return metrics, code, out.getvalue()
 
     @staticmethod
     def _finish(run: Run, saved: dict[str, Any] | None) -> Outcome:
