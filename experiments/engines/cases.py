@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Case:
     def layers(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each linear layer."""
         sizes = [self.inputs, *[self.width] * HIDDEN_LAYERS, self.outputs]
-        return list(zip(sizes[:-1], sizes[1:], strict=True))
+        return list(itertools.pairwise(sizes))
 
     def arrays(self, dtype: str) -> dict[str, np.ndarray]:
         """Weights (outputs, inputs) and biases of each layer, points and source.

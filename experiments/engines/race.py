@@ -28,7 +28,7 @@ ENVIRONMENTS = {
 }
 PYTHON_FOR = {"torch": (3, 11), "jax": (3, 11), "jet": (3, 12)}
 # A step that takes longer is timed twice and takes no turns.
-LONGEST_STEP = 4.0
+LONGEST_STEP = 1.0
 
 
 class Unavailable(Exception):

@@ -82,11 +82,8 @@ def contestants(options: argparse.Namespace) -> list[str]:
         return list(options.contestants)
     own = [f"pinnderiv:{engine}" for engine in engines()]
     if options.rule:
-        return [
-            f"{name}:{operator}"
-            for operator in ("laplacian", "jacobian", "second_derivatives", "hessian", "hvp")
-            for name in own
-        ]
+        operators = ("laplacian", "jacobian", "hessian", "hvp")
+        return ["plain", *(f"{name}:{operator}" for operator in operators for name in own)]
     names = ["floor", "pinnderiv:taylor+compile", *own, "vmap(hessian)"]
     return names if options.no_peers else [*names, *ENVIRONMENTS]
 
@@ -113,9 +110,7 @@ def main() -> None:
     racing = []
     for contestant in contestants(options):
         try:
-            racing.append(
-                Contestant(contestant, options.device, options.dtype, options.threads)
-            )
+            racing.append(Contestant(contestant, options.device, options.dtype, options.threads))
         except Unavailable as reason:
             print(f"{contestant} is left out: {reason}", file=sys.stderr)
     versions = sorted({c.version for c in racing})
@@ -148,8 +143,8 @@ def main() -> None:
 
 def by_operator(racing: list[Contestant]) -> list[list[Contestant]]:
     """The contestants in groups that compute the same."""
-    operators = list(dict.fromkeys(c.name.split(":")[2] for c in racing))
-    return [[c for c in racing if c.name.split(":")[2] == operator] for operator in operators]
+    operators = list(dict.fromkeys(c.name.rpartition(":")[2] for c in racing))
+    return [[c for c in racing if c.name.rpartition(":")[2] == o] for o in operators]
 
 
 if __name__ == "__main__":

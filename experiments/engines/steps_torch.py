@@ -39,10 +39,15 @@ def pinnderiv_operator(engine: str, operator: str) -> Residual:
         return lambda network, points: transform(network, method=engine)(points)
     # Summed to the shape of the source; the cost of it is nothing beside the operator's.
     if operator == "hvp":
-        return lambda network, points: (
-            transform(network, method=engine)(points, points.detach()).sum(-1)
-        )
+        return lambda network, points: transform(network, method=engine)(
+            points, points.detach()
+        ).sum(-1)
     return lambda network, points: transform(network, method=engine)(points).flatten(2).sum(-1)
+
+
+def plain(network: nn.Module, points: Tensor) -> Tensor:
+    """No derivative in the points: what the cost model counts in."""
+    return network(points)
 
 
 def vmap_hessian(network: nn.Module, points: Tensor) -> Tensor:
@@ -104,15 +109,16 @@ def neurodiffeq_laplacian() -> Residual:
 
 def jet_laplacian() -> Residual:
     """torch-jet's collapsed Taylor mode, vmapped over the points as its README does."""
-    from jet.laplacian import laplacian
+    from jet import laplacian
 
     made: dict[tuple[int, torch.Size], Callable[..., Tensor]] = {}
 
     def residual(network: nn.Module, points: Tensor) -> Tensor:
         key = (id(network), points.shape)
         if key not in made:  # it traces the network
+            made.clear()
             made[key] = torch.func.vmap(laplacian(network, (points[0],)))
-        return made[key](points)[-1]
+        return made[key](points)
 
     return residual
 
@@ -136,6 +142,7 @@ class Step:
                 "neurodiffeq": neurodiffeq_laplacian,
                 "torch-jet": jet_laplacian,
                 "vmap(hessian)": lambda: vmap_hessian,
+                "plain": lambda: plain,
             }
             self.residual = makers[library]()
 
