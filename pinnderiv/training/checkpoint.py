@@ -40,6 +40,11 @@ def write_atomically(path: Path, write: Any) -> None:
         raise
 
 
+def step_of(path: Path) -> int:
+    """The number of steps that a checkpoint's name tells."""
+    return int(path.stem.partition("-")[2])
+
+
 class CheckpointFolder:
     """The checkpoints of one run.
 
@@ -58,7 +63,7 @@ class CheckpointFolder:
         if not self.path.is_dir():
             return []
         found = [path for path in self.path.iterdir() if _NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))
+        return sorted(found, key=step_of)
 
     def save(self, step: int, state: Mapping[str, Any]) -> Path:
         """Writes the state after ``step`` steps and drops the oldest beyond ``keep``."""

@@ -14,10 +14,10 @@ from torch import nn
 
 from pinnderiv.errors import CheckpointError, NonFiniteLossError
 from pinnderiv.training.accuracy import Accuracy, Error
-from pinnderiv.training.checkpoint import CheckpointFolder
+from pinnderiv.training.checkpoint import CheckpointFolder, step_of
 from pinnderiv.training.interrupt import StopRequest, stopping_gently
 from pinnderiv.training.monitor import Monitor, RunFacts, StepRecord
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers import StepReport
 from pinnderiv.training.phases import Phases, Progress
 from pinnderiv.training.seeding import random_state, restore_random_state
@@ -81,8 +81,8 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
         saved: the checkpoint to go on from, or None for a new run.
 
     Raises:
-        NonFiniteLossError: a loss term became infinite or NaN. The last checkpoint is from
-            before that step.
+        NonFiniteLossError: a loss term became infinite or NaN. No checkpoint holds the network
+            that it became so for.
         CheckpointError: ``saved`` does not fit the run.
     """
     progress, phases, objective = run.progress, run.phases, run.objective
@@ -95,7 +95,7 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
     with stopping_gently() as stop:
         run.monitor.start(run.facts)
         if saved is None:
-            save(run)
+            _save_if_finite(run)
 
         while (reason := _reason_to_stop(run, stop)) is None:
             if phases.over(progress):
@@ -108,7 +108,7 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
                 objective.collocation.resample()
                 optimiser.points_changed()
             report = optimiser.step(objective)
-            _require_finite(run, report)
+            _require_finite(run, report.evaluation, f"at step {progress.step + 1}")
             progress.advance(time.perf_counter() - clock)
             progress.wall_seconds = before + time.perf_counter() - began
 
@@ -121,14 +121,16 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
             if report.stalled:
                 _begin_next_phase(run, stalled=True)
             if progress.step % run.checkpoint_every == 0:
-                save(run)
+                _save_if_finite(run)
 
+        # no step looks at what the last one left, so this does, whatever ended the run
+        final = objective.evaluate()
+        _require_finite(run, final, f"after step {progress.step}")
         progress.wall_seconds = before + time.perf_counter() - began
         save(run)
         error = run.accuracy.measure()
         run.monitor.error(progress.step, error)
 
-    final = objective.evaluate()
     terms = {name: float(value) for name, value in final.terms.items()}
     return Outcome(reason, stop.exit_code, error, float(final.loss), terms)
 
@@ -208,13 +210,15 @@ def _begin_next_phase(run: Run, stalled: bool) -> None:
         run.phases.optimiser(run.progress).begin(run.objective)
 
 
-def _require_finite(run: Run, report: StepReport) -> None:
-    evaluation = report.evaluation
+def _save_if_finite(run: Run) -> None:
+    """Saves, unless the network has diverged: the next step will say so."""
+    if run.objective.evaluate().finite:
+        save(run)
+
+
+def _require_finite(run: Run, evaluation: Evaluation, when: str) -> None:
     if evaluation.finite:
         return
-    step = run.progress.step + 1
-    # a checkpoint of the very parameters that failed is no place to go on from
-    run.checkpoints.discard(run.progress.step)
     bad = {
         name: float(term)
         for name, term in evaluation.terms.items()
@@ -224,9 +228,13 @@ def _require_finite(run: Run, report: StepReport) -> None:
         ", ".join(f"the loss term '{name}' is {value}" for name, value in bad.items())
         or "the gradient of the loss is not finite"
     )
+    # a checkpoint of the very parameters that failed is no place to go on from
+    run.checkpoints.discard(run.progress.step)
+    good = [path for path in run.checkpoints.all() if step_of(path) != run.progress.step]
+    where = f"The last good checkpoint is '{good[-1]}'" if good else "There is no good checkpoint"
     raise NonFiniteLossError(
-        f"at step {step} ({run.phases.name(run.progress)}) {what}. The last good checkpoint is "
-        f"'{run.checkpoints.newest().name}'; try a smaller learning rate, or dtype=float64"
+        f"{when} ({run.phases.name(run.progress)}) {what}. {where}; try a smaller learning rate, "
+        "or dtype=float64"
     )
 
 

@@ -155,11 +155,29 @@ def test_a_loss_that_explodes_is_named_and_the_last_good_state_stays(
     assert resumed.progress.step == 20 and outcome.stop_reason == "max_steps"
 
 
+@pytest.mark.parametrize("end", ["max_steps", "signal", "phases"])
+def test_a_last_step_that_explodes_is_no_success(small: Callable[..., Any], end: str) -> None:
+    at = {1: lambda: os.kill(os.getpid(), signal.SIGTERM)} if end == "signal" else {}
+    run = small(
+        dtype="float32",
+        max_steps=1 if end == "max_steps" else 9,
+        checkpoint_every=1,
+        optimisers=lambda: {"adam": Adam(lr=1e25, steps=1 if end == "phases" else None)},
+        watchers=[Listener(at)],
+    )
+    newest = run.directory / "checkpoints" / "step-00000000.pt"
+    with pytest.raises(NonFiniteLossError, match=r"after step 1 \(adam\).*'equation'") as caught:
+        run.train()
+    assert f"The last good checkpoint is '{newest}'" in str(caught.value)
+    assert CheckpointFolder(newest.parent).newest() == newest
+
+
 def test_a_loss_that_is_wrong_from_the_start_is_named(small: Callable[..., Any]) -> None:
     run = small(optimisers=lambda: {"lbfgs": LBFGS()})
     built, _ = run.build()
     with torch.no_grad():
         for parameter in built.network.parameters():
             parameter.fill_(float("inf"))
-    with pytest.raises(NonFiniteLossError, match=r"step 1 \(lbfgs\).*'equation' is nan"):
+    with pytest.raises(NonFiniteLossError, match=r"step 1 \(lbfgs\).*'equation' is nan") as caught:
         run._finish(built, None)
+    assert "There is no good checkpoint" in str(caught.value)
