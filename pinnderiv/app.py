@@ -131,7 +131,8 @@ def _train(config: DictConfig) -> int:
     whole: Any = OmegaConf.to_object(config)
     console = Console()
     metrics, code = train_session(whole, lambda: build(config), directory, own, saved, console)
-    print_summary(metrics, _short(directory), console)
+    if metrics is not None:
+        print_summary(metrics, _short(directory), console)
     return code
 
 

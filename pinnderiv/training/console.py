@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from pinnderiv.training.accuracy import Error
+from pinnderiv.training.commands import override, resume_command
 from pinnderiv.training.monitor import Monitor, RunFacts, StepRecord
 
 if TYPE_CHECKING:
@@ -168,11 +170,11 @@ def print_summary(metrics: Mapping[str, Any], directory: Path, console: Console)
     for label, line in {
         "run directory": where,
         "figures": ", ".join(path.name for path in sorted(directory.glob("*.png"))) or "none",
-        "derivatives": f"pinnderiv mode=evaluate run={where} "
+        "derivatives": f"pinnderiv mode=evaluate {override('run', where)} "
         f"'evaluate.quantities=[{','.join(_examples(metrics))}]'",
-        "go on": f"pinnderiv resume={where} {_more(metrics)}",
+        **_go_on(metrics, directory),
         **(
-            {"curves": f"tensorboard --logdir {where}"}
+            {"curves": f"tensorboard --logdir {shlex.quote(where)}"}
             if (directory / "tensorboard").is_dir()
             else {}
         ),
@@ -190,12 +192,21 @@ def _examples(metrics: Mapping[str, Any]) -> list[str]:
     return ["u", f"u_{first}", f"u_{first}{first}"]
 
 
-def _more(metrics: Mapping[str, Any]) -> str:
-    if metrics["stop_reason"].startswith("SIG"):
-        return ""
-    if metrics["stop_reason"] == "max_steps":
-        return f"training.max_steps={2 * max(metrics['steps'], 1)}"
-    return f"training.max_seconds={max(round(2 * metrics['training_seconds']), 60)}"
+def _go_on(metrics: Mapping[str, Any], directory: Path) -> dict[str, str]:
+    """The command that takes further steps; none where no step would be taken."""
+    reason, steps = metrics["stop_reason"], max(metrics["steps"], 1)
+    if reason == "converged":
+        return {}
+    more = []
+    if reason == "max_seconds":
+        more.append(f"training.max_seconds={max(round(2 * metrics['training_seconds']), 60)}")
+    if reason == "max_steps":
+        more.append(f"training.max_steps={2 * steps}")
+    if reason == "phases_over":
+        more.append(f"optimiser.{metrics['phase']}.steps={2 * metrics['phase_steps']}")
+        if metrics["max_steps"] is not None and metrics["max_steps"] <= steps:
+            more.append(f"training.max_steps={steps + metrics['phase_steps']}")
+    return {"go on": resume_command(directory, *more)}
 
 
 def _duration(seconds: float) -> str:

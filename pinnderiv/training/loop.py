@@ -160,11 +160,7 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
         CheckpointError: the network or the phases are others.
     """
     phases = run.phases
-    if saved["phases"] != phases.names:
-        raise CheckpointError(
-            f"the checkpoint's phases are {', '.join(saved['phases'])}, this configuration's are "
-            f"{', '.join(phases.names)}: resume with the optimiser that the run began with"
-        )
+    require_same_phases(saved, phases.names)
     load_network(run.network, saved["network"])
     run.progress.__dict__.update(saved["progress"])
     run.objective.collocation.load_state_dict(saved["points"])
@@ -173,6 +169,15 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
         optimiser.begin(run.objective)
         optimiser.load_state_dict(saved["optimiser"])
     restore_random_state(saved["random"])
+
+
+def require_same_phases(saved: Mapping[str, Any], names: list[str]) -> None:
+    """Raises CheckpointError unless a checkpoint is of a run with the phases ``names``."""
+    if saved["phases"] != names:
+        raise CheckpointError(
+            f"the checkpoint's phases are {', '.join(saved['phases'])}, this configuration's are "
+            f"{', '.join(names)}: resume with the optimiser that the run began with"
+        )
 
 
 def load_network(network: nn.Module, saved: Mapping[str, torch.Tensor]) -> None:
@@ -199,9 +204,7 @@ def load_network(network: nn.Module, saved: Mapping[str, torch.Tensor]) -> None:
 def _reason_to_stop(run: Run, stop: StopRequest) -> str | None:
     if stop.signal is not None:
         return stop.signal.name
-    if run.phases.finished(run.progress):
-        return "converged" if run.progress.stalled else "phases_over"
-    return run.phases.budget.used_up(run.progress)
+    return run.phases.reason_to_stop(run.progress)
 
 
 def _begin_next_phase(run: Run, stalled: bool) -> None:

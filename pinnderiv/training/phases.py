@@ -141,6 +141,18 @@ class Phases:
         """Whether no phase is left."""
         return progress.phase >= len(self.optimisers)
 
+    def reason_to_stop(self, progress: Progress) -> str | None:
+        """``converged``, ``phases_over`` or the limit of the budget that is reached, or None.
+
+        A last phase that has used its length is not left: a resumed run that gives it more goes
+        on where it was.
+        """
+        if self.finished(progress):
+            return "converged" if progress.stalled else "phases_over"
+        if progress.phase == len(self.optimisers) - 1 and self.over(progress):
+            return "phases_over"
+        return self.budget.used_up(progress)
+
     def optimiser(self, progress: Progress) -> Optimiser:
         """The optimiser of the phase under way."""
         return self.optimisers[progress.phase]

@@ -5,6 +5,7 @@ Nothing here knows how the configuration was composed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from pinnderiv.training.commands import resume_command
 from pinnderiv.training.console import progress_monitors
 from pinnderiv.training.evaluation import check_output, evaluate, points_from_file, points_on_grid
 from pinnderiv.training.figures import history_figure, solution_figures
-from pinnderiv.training.loop import load_network, train
+from pinnderiv.training.loop import load_network, require_same_phases, train
 from pinnderiv.training.monitor import Monitor
+from pinnderiv.training.phases import Budget, Phases, Progress
 from pinnderiv.training.seeding import seed_everything
 from pinnderiv.training.setup import (
     DEFAULT_THREADS,
@@ -47,7 +49,7 @@ def train_session(
     configuration: Mapping[str, Any],
     saved: Mapping[str, Any] | None,
     console: Console,
-) -> tuple[dict[str, Any], int]:
+) -> tuple[dict[str, Any] | None, int]:
     """Trains, and writes metrics and figures.
 
     Args:
@@ -60,7 +62,8 @@ def train_session(
         console: for progress.
 
     Returns:
-        The metrics, and the exit code for the process.
+        The metrics, and the exit code for the process. No metrics if a finished run is resumed
+        that has nothing left to do: then no file is touched.
 
     Raises:
         PinnderivError: see :func:`~pinnderiv.training.setup.assemble` and
@@ -75,6 +78,12 @@ def train_session(
             "give another hydra.run.dir, or leave that out"
         )
     parts = build()
+    if saved is not None:
+        require_same_phases(saved, list(parts.optimisers))
+        reason = _nothing_to_do(config, parts, directory, Progress(**saved["progress"]))
+        if reason is not None:
+            console.print(f"nothing to do: {reason}", soft_wrap=True, markup=False, highlight=False)
+            return None, 0
 
     def watchers(device: torch.device) -> list[Monitor]:
         monitors = progress_monitors(config.monitor.progress.value, console)
@@ -147,6 +156,32 @@ def evaluate_session(
     write_columns(output, table)
     _show(table, saved, output, console)
     return output
+
+
+def _nothing_to_do(
+    config: RunConfig, parts: Parts, directory: Path, progress: Progress
+) -> str | None:
+    """Why a run that is resumed takes no step, and what would make it; None if it does."""
+    budget = Budget(config.training.max_steps, config.training.max_seconds)
+    reason = Phases(parts.optimisers, budget).reason_to_stop(progress)
+    if reason is None or _steps_reported(directory) != progress.step:
+        return None  # a run that was killed before it wrote its results does that now
+    last = list(parts.optimisers)[-1]
+    return {
+        "max_steps": f"the budget of {budget.max_steps} steps is used, raise training.max_steps",
+        "max_seconds": f"the budget of {budget.max_seconds} seconds is used, raise "
+        "training.max_seconds",
+        "phases_over": f"all phases have taken their steps, raise optimiser.{last}.steps",
+        "converged": "the optimisers found nothing left to improve; for a smaller error begin a "
+        "new run, with a wider network or more points",
+    }[reason]
+
+
+def _steps_reported(directory: Path) -> int | None:
+    try:
+        return int(json.loads((directory / "metrics.json").read_text(encoding="utf-8"))["steps"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _prepare(config: RunConfig) -> None:

@@ -94,6 +94,21 @@ def test_the_bar_shows_what_matters() -> None:
         assert part in shown, part
 
 
+def summary(metrics: dict, directory: Path) -> str:
+    out = io.StringIO()
+    print_summary(metrics, directory, Console(file=out, width=60))
+    return out.getvalue()
+
+
+def test_the_commands_are_quoted_for_shell_and_hydra(tmp_path: Path) -> None:
+    directory = tmp_path / "lr=1, wide"
+    (directory / "tensorboard").mkdir(parents=True)
+    text = summary(METRICS, directory)
+    assert f"""mode=evaluate 'run='"'"'{directory}'"'"'' """ in text
+    assert f"""resume='"'"'{directory}'"'"'' training.max_steps=240""" in text
+    assert f"tensorboard --logdir '{directory}'" in text
+
+
 @pytest.mark.parametrize(
     ("reason", "command"),
     [
@@ -116,6 +131,7 @@ def test_the_summary_names_result_place_and_next_command(
     go_on = next(line for line in text.splitlines() if line.startswith("go on"))
     assert f"pinnderiv resume={tmp_path}" in go_on and command in go_on
     assert "tensorboard" not in text
+    assert "go on" not in summary({**told, "stop_reason": "converged"}, tmp_path)
     (tmp_path / "tensorboard").mkdir()
     print_summary(METRICS, tmp_path, Console(file=out, width=60))
     assert f"tensorboard --logdir {tmp_path}" in out.getvalue()

@@ -92,6 +92,17 @@ def test_a_run_ends_when_its_phases_do(small: Callable[..., Any]) -> None:
     assert again.stop_reason == "phases_over"
 
 
+def test_a_longer_last_phase_goes_on_as_if_it_had_been_that_long(small: Callable[..., Any]) -> None:
+    parts = small("parts", max_steps=100, optimisers=lambda: {"adam": Adam(steps=3)})
+    parts.train()
+    parts.optimisers = lambda: {"adam": Adam(steps=5)}
+    resumed, _ = parts.resume()
+    whole, _ = small("whole", max_steps=100, optimisers=lambda: {"adam": Adam(steps=5)}).train()
+    assert resumed.progress.step == 5
+    ours, theirs = resumed.network.state_dict(), whole.network.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 class Stuck(LBFGS):
     """An optimiser that has found its minimum."""
 
