@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -132,11 +133,21 @@ def check_output(path: Path) -> Path:
     """Returns ``path`` if a table can be written there.
 
     Raises:
-        ConfigurationError: the ending is not known, or it is a folder.
+        ConfigurationError: the ending is not known, it is a folder, or its folder cannot be
+            written to. All of that is better known before the evaluation than after it.
     """
     check_suffix(path)
     if path.is_dir():
         raise ConfigurationError(f"'{path}' is a folder: give evaluate.output a file's name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"'{path}' cannot be written ({error.strerror}): give another place with "
+            "evaluate.output=<file>"
+        ) from error
     return path
 
 

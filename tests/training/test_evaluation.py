@@ -104,3 +104,7 @@ def test_the_output_must_be_a_table(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(ConfigurationError, match="folder"):
         check_output(tmp_path / "folder.csv")
+    (tmp_path / "file").touch()
+    for nowhere in (tmp_path / "file" / "a.csv", Path("/proc/a.csv"), Path("/proc/no/a.csv")):
+        with pytest.raises(ConfigurationError, match=r"cannot be written .*evaluate\.output"):
+            check_output(nowhere)
