@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,14 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from pinnderiv.errors import ConfigurationError, NonFiniteLossError, PinnderivError
+from pinnderiv.hints import check_keys, unknown_key, wrong_value
 from pinnderiv.schema import SCHEMAS, Mode, RunConfig
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ EVALUABLE = ("evaluate", "device", "threads")
 # What is about this call of the command, and not about the run.
 _CALL_ONLY = ("mode", "resume", "run", "evaluate")
 
+# The jobs of a multirun that failed: number, message, exit code.
+_failed: list[tuple[int, str, int]] = []
+# The option of the optimiser group that is the optimiser of the run to be resumed.
+_OWN_OPTIMISER = "of_the_run"
 _UNIQUE = secrets.token_hex(3)
 _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
 _log = logging.getLogger(__name__)
@@ -48,7 +54,9 @@ def main() -> None:
     # Hydra prints errors in its own way unless told to raise them; here they are explained
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register()
+    _failed.clear()
     try:
+        _offer_own_optimiser()
         decorate = hydra.main(
             version_base="1.3", config_path=str(config_directory()), config_name=ROOT
         )
@@ -62,6 +70,10 @@ def main() -> None:
             raise
         print(f"pinnderiv: {message}", file=sys.stderr)
         raise SystemExit(2) from None
+    if _failed:
+        jobs = "; ".join(f"job {number}: {message}" for number, message, _ in _failed)
+        print(f"pinnderiv: {len(_failed)} job(s) of the multirun failed: {jobs}", file=sys.stderr)
+        raise SystemExit(max(code for *_, code in _failed))
 
 
 def config_directory() -> Path:
@@ -98,22 +110,28 @@ def register() -> None:
 
 
 def _task(config: DictConfig) -> None:
-    """One job: a single run, or one of a multirun."""
+    """One job: a single run, or one of a multirun, of which only a signal ends the others."""
     try:
         check_keys(config)
         code = _evaluate(config) if config.mode is Mode.evaluate else _train(config)
     except Exception as error:
         message = explain(error)
-        if _WANTS_TRACEBACK or message is None:
+        code = 1 if message is None or isinstance(error, NonFiniteLossError) else 2
+        of_many = HydraConfig.get().mode is RunMode.MULTIRUN
+        if not of_many and (_WANTS_TRACEBACK or message is None):
             raise
-        _log.error(message)
-        raise SystemExit(1 if isinstance(error, NonFiniteLossError) else 2) from None
+        _log.error(message or "failed", exc_info=_WANTS_TRACEBACK or message is None)
+        if of_many:
+            _failed.append((HydraConfig.get().job.num, message or repr(error), code))
+            return
+        raise SystemExit(code) from None
     if code:
         raise SystemExit(code)
 
 
 def _train(config: DictConfig) -> int:
     from pinnderiv.training.checkpoint import CheckpointFolder
+    from pinnderiv.training.commands import resume_command
     from pinnderiv.training.console import print_summary
     from pinnderiv.training.session import train_session
 
@@ -130,9 +148,15 @@ def _train(config: DictConfig) -> int:
     own = {name: value for name, value in plain.items() if name not in _CALL_ONLY}
     whole: Any = OmegaConf.to_object(config)
     console = Console()
-    metrics, code = train_session(whole, lambda: build(config), directory, own, saved, console)
-    if metrics is not None:
-        print_summary(metrics, _short(directory), console)
+    try:
+        metrics, code = train_session(whole, lambda: build(config), directory, own, saved, console)
+        if metrics is not None:
+            print_summary(metrics, _short(directory), console)
+    except KeyboardInterrupt:  # the second one, or one that came before or after the steps
+        saved_already = CheckpointFolder(directory / "checkpoints").all()
+        more = f"; go on with: {resume_command(_short(directory))}" if saved_already else ""
+        print(f"pinnderiv: interrupted; the run is in '{_short(directory)}'{more}", file=sys.stderr)
+        raise SystemExit(130) from None
     return code
 
 
@@ -143,6 +167,11 @@ def _evaluate(config: DictConfig) -> int:
     if config.run is None:
         raise ConfigurationError(
             "mode=evaluate needs the run directory of a training run: add run=<directory>"
+        )
+    if config.resume is not None:
+        raise ConfigurationError(
+            "resume=<directory> goes on with training and has no meaning with mode=evaluate: "
+            "leave it out; run=<directory> is what is evaluated"
         )
     directory = Path(_existing(config.run) or "")
     saved = CheckpointFolder(directory / "checkpoints").load()
@@ -162,13 +191,45 @@ def build(config: DictConfig) -> Parts:
 
     return Parts(
         problem=instantiate(config.problem, _convert_="all"),
-        network=lambda **sizes: instantiate(config.network, _convert_="all", **sizes),
+        network=lambda **sizes: _network(config.network, sizes),
         sampler=lambda seed: instantiate(config.sampler.method, _convert_="all", seed=seed),
         optimisers={
             str(name): instantiate(phase, _convert_="all")
             for name, phase in config.optimiser.items()
         },
     )
+
+
+def _network(config: DictConfig, sizes: Mapping[str, int]) -> Any:
+    """The network; its warnings become lines of ours, where Python would show Hydra's code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        network = instantiate(config, _convert_="all", **sizes)
+    for each in caught:
+        _log.warning(str(each.message))
+    return network
+
+
+def _offer_own_optimiser() -> None:
+    """Makes the optimiser of the run to be resumed the one that ``optimiser.*`` is checked against.
+
+    Hydra composes before the run is read, so it would take the default optimiser.
+    """
+    directory = _given("resume")
+    index = next((i for i, each in enumerate(sys.argv) if each.startswith("optimiser.")), None)
+    if index is None or directory is None or _given("optimiser") is not None:
+        return
+    from pinnderiv.training.checkpoint import CheckpointFolder
+
+    saved = CheckpointFolder(Path(_existing(str(directory)) or "") / "checkpoints").load()
+    schemas = {getattr(each, "_target_", ""): each for each in SCHEMAS.values()}
+    phases = {}
+    for name, values in saved["config"]["optimiser"].items():
+        schema = schemas.get(values["_target_"])
+        typed = OmegaConf.structured(schema) if schema else OmegaConf.create()
+        phases[name] = OmegaConf.merge(typed, values)
+    ConfigStore.instance().store(group="optimiser", name=_OWN_OPTIMISER, node=phases)
+    sys.argv = [*sys.argv[:index], f"optimiser={_OWN_OPTIMISER}", *sys.argv[index:]]
 
 
 def _overlaid(saved: Mapping[str, Any], given: DictConfig, allowed: tuple[str, ...]) -> DictConfig:
@@ -185,9 +246,9 @@ def _overlaid(saved: Mapping[str, Any], given: DictConfig, allowed: tuple[str, .
                 f"holds. What can be changed: {', '.join(allowed)}. For anything else begin a "
                 "new run"
             )
-        OmegaConf.update(
-            config, override.key_or_group, OmegaConf.select(given, override.key_or_group)
-        )
+        value = OmegaConf.select(given, override.key_or_group)
+        # another option replaces a section: merged into it, it would keep the old one's phases
+        OmegaConf.update(config, override.key_or_group, value, merge=False)
     return config
 
 
@@ -222,59 +283,32 @@ def _short(directory: Path) -> Path:
 
 def _options() -> str:
     """The groups and their options, one group a line, for ``--help``."""
-    lines = []
-    for folder in sorted(path for path in config_directory().iterdir() if path.is_dir()):
-        names = sorted(path.stem for path in folder.glob("*.yaml"))
-        lines.append(f"  {folder.name + ':':<12}{', '.join(names)}")
+    lines = [f"  {group + ':':<12}{', '.join(names)}" for group, names in _groups().items()]
     return "\n".join([*lines, ""])
 
 
-# -- what was likely meant -----------------------------------------------------------------
+def _groups() -> dict[str, list[str]]:
+    folders = sorted(path for path in config_directory().iterdir() if path.is_dir())
+    return {each.name: sorted(path.stem for path in each.glob("*.yaml")) for each in folders}
 
 
-def check_keys(config: DictConfig) -> None:
-    """Refuses keys that no schema has.
-
-    Hydra does that for ``key=value``, but not for ``+key=value``.
-
-    Raises:
-        ConfigurationError: names the key and the nearest that exists.
-    """
-    for path, node in _typed_nodes(config, ""):
-        schema: Any = OmegaConf.get_type(node)
-        known = [field.name for field in dataclasses.fields(schema)]
-        for name in map(str, node):
-            if name not in known:
-                raise ConfigurationError(_unknown_key(f"{path}{name}", known))
+def _given(key: str) -> Any:
+    """What the command line gives ``key``, or None."""
+    parser = OverridesParser.create()
+    for argument in sys.argv[1:]:
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:  # an option of Hydra's, or what it will complain of itself
+            continue
+        if override.key_or_group == key:
+            return override.value()
+    return None
 
 
-def _typed_nodes(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
-    if dataclasses.is_dataclass(OmegaConf.get_type(node)):
-        yield path, node
-    for name in map(str, node):
-        if not OmegaConf.is_missing(node, name) and OmegaConf.is_dict(node[name]):
-            yield from _typed_nodes(node[name], f"{path}{name}.")
-
-
-def _unknown_key(path: str, siblings: list[str]) -> str:
-    parent, _, name = path.rpartition(".")
-    prefix = f"{parent}." if parent else ""
-    # the right name in the wrong section is as common as a slip of the finger
-    elsewhere = [known for known in _schema_keys() if known.rpartition(".")[2] == name]
-    close = [f"{prefix}{known}" for known in difflib.get_close_matches(name, siblings, 1)]
-    meant = [*close, *elsewhere]
-    hint = f" Did you mean {meant[0]}?" if meant else ""
-    shown = ", ".join(each for each in map(str, siblings) if each[0] != "_" and each != "hydra")
-    return f"there is no key {path}.{hint} {parent or 'The configuration'} has: {shown}"
-
-
-def _schema_keys() -> Iterator[str]:
-    for field in dataclasses.fields(RunConfig):
-        yield field.name
-        if dataclasses.is_dataclass(field.default_factory):
-            yield from (
-                f"{field.name}.{each.name}" for each in dataclasses.fields(field.default_factory)
-            )
+def _no_option(group: str, name: str, options: Sequence[str]) -> str:
+    meant = difflib.get_close_matches(name, options, 1)
+    hint = f" Did you mean {group}={meant[0]}?" if meant else ""
+    return f"there is no {group}={name}.{hint} {group} can be: {', '.join(options)}"
 
 
 def explain(error: BaseException) -> str | None:
@@ -292,13 +326,23 @@ def explain(error: BaseException) -> str | None:
     for each in chain:
         if isinstance(each, MissingConfigException) and each.options is not None:
             group, _, name = str(each.missing_cfg_file).rpartition("/")
-            meant = difflib.get_close_matches(name, each.options, 1)
-            hint = f" Did you mean {group}={meant[0]}?" if meant else ""
-            return f"there is no {group}={name}.{hint} {group} can be: {', '.join(each.options)}"
+            return _no_option(group, name, each.options)
         if isinstance(each, OmegaConfBaseException) and each.full_key:
             if isinstance(each, (AttributeError, KeyError)):
-                return _unknown_key(str(each.full_key), list(each.parent_node or ()))
-            return f"{each.full_key}: {str(each.msg).splitlines()[0]}"
+                return unknown_key(str(each.full_key), each.parent_node or ())
+            key = str(each.full_key)
+            return wrong_value(key, str(each.msg), _given(key))
+        if isinstance(each, ValueError) and "Config group override must be" in str(each):
+            for group, names in _groups().items():
+                value = _given(group)
+                if value is not None and not isinstance(value, (str, list)):
+                    return _no_option(group, str(value), names)
+        if isinstance(each, OSError) and each.filename is not None:
+            return (
+                f"'{each.filename}': {each.strerror}. Runs are written below the folder that the "
+                "command is called in, or to hydra.run.dir=<directory>: give a place that can be "
+                "written"
+            )
     for each in chain:
         if isinstance(each, InstantiationException):
             return f"{each}\n(HYDRA_FULL_ERROR=1 shows where)"

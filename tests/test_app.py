@@ -264,6 +264,14 @@ def test_a_slip_of_the_finger_ends_the_process_with_one_line(tmp_path: Path) -> 
         (["max_steps=1"], "Did you mean training.max_steps?"),
         (["training.max_steps=many"], "training.max_steps: Value 'many' of type 'str'"),
         (["problem=het"], "Did you mean problem=heat?"),
+        (["problem=5"], "there is no problem=5. problem can be: heat, "),
+        (["network=5"], "there is no network=5. network can be: fourier, "),
+        (["optimiser.adam.schedule=cosine"], "mean optimiser.adam.schedule.kind=cosine?"),
+        (["optimiser.adam.schedule=5"], "schedule has keys of its own and cannot be 5; it has: k"),
+        (["evaluate.quantities=u"], "must be a list, got u: write evaluate.quantities=[u]"),
+        (["problem.frequencies=1"], "must be a list, got 1: write problem.frequencies=[1]"),
+        (["hydra.run.dir=/proc/foo"], "hydra.run.dir=<directory>: give a place that can be writ"),
+        (["hydra.run.dir=/etc/passwd"], "'/etc/passwd': File exists"),
         (["mode=evaluate", "run=nowhere"], "'nowhere' is no run directory"),
         (["resume=nowhere"], "'nowhere' is no run directory"),
     ],
@@ -283,6 +291,13 @@ def test_a_slip_of_the_finger_gets_one_line(
     ("arguments", "message"),
     [
         (["+a.b=1"], "there is no key a"),
+        (["+optimiser.foo.lr=1"], "there is no phase foo: the optimiser has adam, lbfgs"),
+        (["optimiser.adam=5"], "optimiser.adam is a phase with keys of its own"),
+        (["sampler.method=foo"], "sampler.method cannot be 'foo'"),
+        (["resume={run}", "optimiser=lbfgs"], "with the optimiser that the run began with"),
+        (["resume={run}", "optimiser.lm.lr=1"], "no key optimiser.lm. optimiser has: adam, lbfgs"),
+        (["mode=evaluate", "run={run}", "resume={run}"], "has no meaning with mode=evaluate"),
+        (["mode=evaluate", "run={run}", "evaluate.output=/proc/x.csv"], "cannot be written"),
         (["training.max_seconds=-1"], "training.max_seconds must be at least 0"),
         (["network.activation=tanhh"], "Did you mean 'tanh'?"),
         (["threads=0"], "threads must be at least 1"),
@@ -333,6 +348,53 @@ def test_a_used_directory_takes_no_other_run(
     done = call("network.width=9", *QUIET, "training.max_steps=1", f"hydra.run.dir={copy}", code=2)
     assert "holds a run already" in done.stderr and f"pinnderiv resume={copy}" in done.stderr
     assert {path: path.read_bytes() for path in kept} == before
+
+
+def test_the_optimiser_of_the_run_is_what_can_be_changed(
+    call: Callable[..., Called], tmp_path: Path
+) -> None:
+    where = tmp_path / "own"
+    start = ["optimiser=levenberg_marquardt", *TINY, *QUIET, "training.max_steps=1"]
+    call(*start, f"hydra.run.dir={where}")
+    changes = ["optimiser.levenberg_marquardt.damping=1e-2", "training.max_steps=2"]
+    call(f"resume={where}", *changes)
+    saved = checkpoint(where)
+    assert saved["progress"]["step"] == 2
+    assert saved["config"]["optimiser"]["levenberg_marquardt"]["damping"] == 1e-2
+    done = call(f"resume={where}", "optimiser.levenberg_marquardt.damping=much", code=2)
+    assert "'much'" in done.stderr and "Float" in done.stderr
+
+
+def test_a_job_that_fails_leaves_the_others_to_run(
+    call: Callable[..., Called], tmp_path: Path
+) -> None:
+    rates = "optimiser.adam.lr=1e25,1e-3"
+    common = ["optimiser=adam", "dtype=float32", "training.max_steps=2", *TINY, *QUIET]
+    done = call("-m", *common, rates, f"hydra.sweep.dir={tmp_path}/many", code=1)
+    assert metrics(tmp_path / "many" / "1")["steps"] == 2
+    assert "1 job(s) of the multirun failed: job 0: " in done.stderr
+
+
+def test_a_second_interrupt_names_the_run(
+    call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from pinnderiv.training import session
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "metrics_of", interrupted)
+    done = call(*TINY, *QUIET, "training.max_steps=1", "hydra.run.dir=a b", code=130)
+    assert "the run is in 'a b'" in done.stderr
+    assert """pinnderiv resume="'a b'\"""" in done.stderr
+
+
+def test_what_a_network_warns_of_is_a_line_of_ours(
+    call: Callable[..., Called], recwarn: pytest.WarningsRecorder
+) -> None:
+    done = call(*TINY, *QUIET, "training.max_steps=0", "network.activation=relu")
+    assert "pinnderiv: the second derivative of relu is zero" in done.stderr
+    assert not [each for each in recwarn if "relu" in str(each.message)]
 
 
 def test_a_traceback_can_be_asked_for(

@@ -15,6 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "schema": {"errors"},
+    "hints": {"errors", "schema"},
     "derivatives": {"errors"},
     "domains": {"errors"},
     "networks": {"errors"},
@@ -33,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"errors", "derivatives"},
     "__main__": {"app"},
 }
-MAY_IMPORT["app"] = MAY_IMPORT["training"] | {"training"}
+MAY_IMPORT["app"] = MAY_IMPORT["training"] | {"training", "hints"}
 
 # What comes from outside and is heavy, or belongs to one place: the paths that may import it.
 ONLY_IN = {

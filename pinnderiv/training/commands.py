@@ -20,7 +20,9 @@ def override(key: str, value: str | Path) -> str:
             r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text
         )
         text = "'" + text.replace("${", "\\${") + "'"
-    return shlex.quote(f"{key}={text}")
+        in_shell = shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'
+        return f"{key}={in_shell}"
+    return f"{key}={text}"
 
 
 def resume_command(directory: Path, *overrides: str) -> str:

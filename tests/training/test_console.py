@@ -104,8 +104,8 @@ def test_the_commands_are_quoted_for_shell_and_hydra(tmp_path: Path) -> None:
     directory = tmp_path / "lr=1, wide"
     (directory / "tensorboard").mkdir(parents=True)
     text = summary(METRICS, directory)
-    assert f"""mode=evaluate 'run='"'"'{directory}'"'"'' """ in text
-    assert f"""resume='"'"'{directory}'"'"'' training.max_steps=240""" in text
+    assert f"""mode=evaluate run="'{directory}'" """ in text
+    assert f"""resume="'{directory}'" training.max_steps=240""" in text
     assert f"tensorboard --logdir '{directory}'" in text
 
 
