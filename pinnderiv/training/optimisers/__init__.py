@@ -4,8 +4,10 @@ from pinnderiv.training.optimisers.adam import Adam
 from pinnderiv.training.optimisers.feature_search import FeatureSearch
 from pinnderiv.training.optimisers.lbfgs import LBFGS
 from pinnderiv.training.optimisers.levenberg_marquardt import LevenbergMarquardt
+from pinnderiv.training.optimisers.natural_gradient import NaturalGradient
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
 from pinnderiv.training.optimisers.schedules import Schedule
+from pinnderiv.training.optimisers.self_scaled import SelfScaled
 from pinnderiv.training.optimisers.variable_projection import VariableProjection
 
 __all__ = [
@@ -13,8 +15,10 @@ __all__ = [
     "Adam",
     "FeatureSearch",
     "LevenbergMarquardt",
+    "NaturalGradient",
     "Optimiser",
     "Schedule",
+    "SelfScaled",
     "StepReport",
     "VariableProjection",
 ]

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
-from pinnderiv.training.objective import Evaluation, Objective
+from pinnderiv.training.objective import Objective
 from pinnderiv.training.optimisers.least_squares import damped
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
-from pinnderiv.training.optimisers.row_jacobian import Linearisation, linearise
+from pinnderiv.training.optimisers.row_jacobian import Linearisation, evaluation_at, linearise
 
 # A step is taken if the loss falls by at least this share of what the model foretells.
 _ENOUGH = 1e-3
@@ -75,7 +75,7 @@ class LevenbergMarquardt(Optimiser):
                     self._share = max(self._share, self.lowest)
                     self._growth = 2.0
                     objective.set_vector(origin + move)
-                    return StepReport(self._after(objective, evaluation), 1.0, trial + 1)
+                    return StepReport(evaluation_at(objective, evaluation), 1.0, trial + 1)
             self._share *= self._growth
             self._growth *= 2.0
         objective.set_vector(origin)
@@ -102,14 +102,6 @@ class LevenbergMarquardt(Optimiser):
         if not foretold > 0.0 or not after < before:  # also where one is not a number
             return -1.0
         return (before - after) / foretold
-
-    @staticmethod
-    def _after(objective: Objective, before: Evaluation) -> Evaluation:
-        """Loss and terms where the step arrived; the gradient is of where it began."""
-        points = objective.collocation.points
-        with torch.no_grad():
-            terms = objective.loss.terms(points)
-        return Evaluation(objective.loss.total(terms), terms, before.gradient)
 
     def state_dict(self) -> dict[str, Any]:
         return {"share": self._share, "growth": self._growth}

@@ -77,6 +77,13 @@ def linearise(objective: Objective) -> Linearisation:
     return Linearisation(torch.cat(residuals), torch.cat(jacobians), terms)
 
 
+def evaluation_at(objective: Objective, before: Evaluation) -> Evaluation:
+    """Loss and terms where a step arrived; the gradient is of where it began."""
+    with torch.no_grad():
+        terms = objective.loss.terms(objective.collocation.points)
+    return Evaluation(objective.loss.total(terms), terms, before.gradient)
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Residuals of one term and their gradients, one row a point."""
