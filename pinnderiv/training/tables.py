@@ -36,12 +36,20 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
     Raises:
         ConfigurationError: no such file, a column is missing, the columns differ in shape, or
-            a value is no number; the message says which.
+            a value is no finite real number; the message says which.
     """
     check_suffix(path)
     if not path.is_file():
         raise ConfigurationError(f"there is no file '{path}'")
     columns = (_read_csv if path.suffix == ".csv" else _read_npz)(path, names)
+    for name, column in columns.items():
+        bad = np.flatnonzero(~np.isfinite(column))
+        if bad.size:
+            raise ConfigurationError(
+                f"'{path}': column {name} holds {column.reshape(-1)[bad[0]]} at point "
+                f"{bad[0] + 1} of {column.size} ({bad.size} such in all): leave out points whose "
+                "coordinates are not known"
+            )
     shapes = {name: columns[name].shape for name in names}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
@@ -68,6 +76,16 @@ def write_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _read_csv(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    try:
+        return _read_csv_text(path, names)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(
+            f"'{path}' is no table in UTF-8 text ({error}): save it as CSV in UTF-8, with a header "
+            f"line such as {','.join(names)}"
+        ) from error
+
+
+def _read_csv_text(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, skipinitialspace=True)
         header = [name.strip() for name in reader.fieldnames or []]
@@ -84,7 +102,14 @@ def _read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             _require(path, names, archive.files)
-            return {name: archive[name].astype(np.float64) for name in names}
+            columns = {name: archive[name] for name in names}
+            for name, column in columns.items():
+                if np.iscomplexobj(column):
+                    raise ConfigurationError(
+                        f"'{path}': column {name} holds complex numbers, and coordinates are real: "
+                        f"save {name}.real"
+                    )
+            return {name: column.astype(np.float64) for name, column in columns.items()}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         if isinstance(error, ConfigurationError):
             raise

@@ -44,6 +44,12 @@ def test_a_csv_as_people_write_it(tmp_path: Path) -> None:
         ("a.npz", {"x": np.ones(2)}, "no column t: it has x"),
         ("a.npz", {"x": np.ones(2), "t": np.ones(3)}, r"x \(2,\), t \(3,\)"),
         ("a.npz", {"x": np.ones(1), "t": np.array(["a"])}, "no .npz file of numbers"),
+        ("a.npz", {"x": np.ones(1) * 1j, "t": np.ones(1)}, "column x holds complex numbers"),
+        ("a.csv", "x,t\n1,2 \u00b5\n".encode("latin-1"), "no table in UTF-8 text"),
+        ("a.csv", "x,t\n1,2\n".encode("utf-16"), "no table in UTF-8 text"),
+        ("a.csv", b"x,t\n" + b"1" * 200_000, "no table in UTF-8"),
+        ("a.csv", "x,t\n1,2\n1,nan\n", r"column t holds nan at point 2 of 2 \(1 such"),
+        ("a.npz", {"x": np.full(3, np.inf), "t": np.ones(3)}, r"column x holds inf .*\(3 such"),
         ("a.txt", "x,t\n1,2\n", r"must end in \.csv or \.npz"),
     ],
 )
