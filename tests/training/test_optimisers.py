@@ -185,3 +185,9 @@ def test_the_state_is_complete(make: Callable[[], Optimiser], tmp_path) -> None:
 def test_nonsense_is_refused(make: Callable[[], Optimiser], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         make()
+
+
+def test_a_rate_that_the_type_cannot_hold_is_refused(small: Callable[..., Any]) -> None:
+    run = small(dtype="float32", optimisers=lambda: {"adam": Adam(lr=1e38)})
+    with pytest.raises(ConfigurationError, match=r"lr of the adam phase is 1e\+38.*float32"):
+        run.train()

@@ -23,7 +23,8 @@ class Adam(Optimiser):
         steps, time_share: the length of the phase, see :class:`Optimiser`.
 
     Raises:
-        ConfigurationError: a number out of range, or a schedule that needs ``steps`` without it.
+        ConfigurationError: a number out of range, or a schedule that needs ``steps`` without it;
+            when the phase begins, an ``lr`` that the type of the parameters cannot hold.
     """
 
     name = "adam"
@@ -54,6 +55,13 @@ class Adam(Optimiser):
     def begin(self, objective: Objective) -> None:
         self._steps_done = 0
         self._vector = torch.nn.Parameter(objective.vector())
+        # the first step is lr / (1 - beta1), which PyTorch converts to the parameters' type
+        greatest = torch.finfo(self._vector.dtype).max * (1.0 - self.betas[0])
+        if self.lr > greatest:
+            raise ConfigurationError(
+                f"lr of the adam phase is {self.lr:g}, more than {self._vector.dtype} can hold "
+                f"with beta1={self.betas[0]:g} ({greatest:.1e}): take one such as 1e-3"
+            )
         self._adam = torch.optim.Adam([self._vector], lr=self.lr, betas=self.betas, eps=self.eps)
 
     def step(self, objective: Objective) -> StepReport:
