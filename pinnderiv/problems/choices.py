@@ -24,6 +24,7 @@ def choose(
     upper: Numbers,
     frequencies: Frequencies | None,
     amplitudes: Sequence[float] | None,
+    most: int,
     final_time: float | None = None,
 ) -> tuple[Case[E], Setting]:
     """Finds a case and settles its choices; ``None`` stands for the case's default.
@@ -36,6 +37,8 @@ def choose(
         upper: upper corner, likewise.
         frequencies: half-waves, one number or one list a mode.
         amplitudes: one number a mode.
+        most: the largest dimension that the equation is solved in, unless the case itself has
+            more.
         final_time: the end of time.
 
     Returns:
@@ -47,7 +50,7 @@ def choose(
     if case not in table:
         raise unknown_name("case", case, table)
     row = table[case]
-    size = _dimension(case, row, dimension)
+    size = _dimension(case, row, dimension, most)
     waves = _frequencies(case, row, frequencies, size)
     end = row.final_time if final_time is None else final_time
     if not (_is_number(end) and math.isfinite(end) and end > 0):
@@ -59,7 +62,7 @@ def choose(
     )
 
 
-def _dimension(case: str, row: Case[Any], dimension: int | None) -> int:
+def _dimension(case: str, row: Case[Any], dimension: int | None, most: int) -> int:
     if dimension is None:
         return row.dimension
     if isinstance(dimension, bool) or not isinstance(dimension, int) or dimension < 1:
@@ -68,6 +71,11 @@ def _dimension(case: str, row: Case[Any], dimension: int | None) -> int:
         raise ArgumentError(
             f"case {case!r} has {row.dimension} dimension{'s' * (row.dimension > 1)} of space; got "
             f"dimension={dimension}. Leave dimension out, or choose a case that takes any."
+        )
+    if dimension > max(most, row.dimension):
+        raise ArgumentError(
+            f"case {case!r} is solved in 1 to {max(most, row.dimension)} dimensions of space; got "
+            f"dimension={dimension}."
         )
     return dimension
 
@@ -106,10 +114,10 @@ def _amplitudes(
 
 def _per_axis(name: str, value: Numbers, size: int, what: str = "axes") -> tuple[float, ...]:
     try:
-        if isinstance(value, int | float):
-            values = (float(value),) * size
-        else:
-            values = tuple(float(v) for v in value)
+        entries: list[Any] = [value] * size if isinstance(value, int | float) else list(value)
+        if any(isinstance(each, bool) for each in entries):
+            raise TypeError("true and false are no numbers")
+        values = tuple(float(each) for each in entries)
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{name} must be numbers; got {value!r}.") from error
     if len(values) != size:

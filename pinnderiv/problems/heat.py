@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from pinnderiv.equations import Heat
+from pinnderiv.errors import ArgumentError
 from pinnderiv.problems.cases import Case, Numbers, Setting, assemble, coordinate_names
 from pinnderiv.problems.choices import Frequencies, choose
 from pinnderiv.problems.problem import Field, Problem
@@ -32,6 +33,9 @@ def _fading_cosines(setting: Setting, equation: Heat) -> Field:
         )
     )
 
+
+# Of space: as far as the problem is tried out. A case that is made for more goes further.
+MOST_DIMENSIONS = 3
 
 HEAT_CASES: dict[str, Case[Heat]] = {
     "heat": Case(
@@ -81,9 +85,9 @@ def heat_case(
 
     Cases, on the unit box, with the values that ``None`` below stands for:
 
-    * ``heat``: u = ∏ sin(πk x_i) exp(−κ d (πk)² t), κ = 0.1, k = 1, t ≤ 1, any dimension d.
+    * ``heat``: u = ∏ sin(πk x_i) exp(−κ d (πk)² t), κ = 0.1, k = 1, t ≤ 1, d from 1 to 3.
     * ``heat_manufactured``: u = Σ cos(πk x_i) e^(−t) with its source, κ = 1, k = 1,
-      t ≤ 1, any dimension.
+      t ≤ 1, 1 to 3 dimensions.
     * ``heat1d_engd``: u_t = ¼ u_xx, u = sin(πx) exp(−π²t/4), t ≤ 1.
     * ``heat2d_ms``: u_t = u_xx/(500π)² + u_yy/π², u = sin(20πx) sin(πy) at t = 0, t ≤ 5.
 
@@ -113,8 +117,12 @@ def heat_case(
         upper=upper,
         frequencies=frequencies,
         amplitudes=amplitudes,
+        most=MOST_DIMENSIONS,
         final_time=final_time,
     )
+    given = diffusivity if isinstance(diffusivity, list | tuple) else [diffusivity]
+    if any(isinstance(each, bool) for each in given):
+        raise ArgumentError(f"diffusivity must be numbers above zero; got {diffusivity!r}.")
     kappa = row.coefficient if diffusivity is None else diffusivity
     equation = Heat(coordinate_names(setting.box.dim), kappa)
     return assemble("Heat equation", row, setting, equation)

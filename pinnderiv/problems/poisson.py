@@ -47,6 +47,9 @@ def _sum_of_squares(setting: Setting, equation: Poisson) -> Field:
     return AxisSum(torch.square, (1.0,) * setting.box.dim)
 
 
+# Of space: as far as the problem is tried out. A case that is made for more goes further.
+MOST_DIMENSIONS = 10
+
 POISSON_CASES: dict[str, Case[Poisson]] = {
     "poisson": Case(
         dimension=2,
@@ -104,12 +107,12 @@ def poisson_case(
 
     Cases, on the unit box, with the values that ``None`` below stands for:
 
-    * ``poisson``: u = ∏ sin(πx_i) + ½ ∏ sin(2πx_i), 2 dimensions or any other.
+    * ``poisson``: u = ∏ sin(πx_i) + ½ ∏ sin(2πx_i), 2 dimensions, or 1 to 10.
     * ``poisson2d_engd``: u = sin(πx) sin(πy).
-    * ``poisson_nd``: u = Σ sin(πx_i/2), 5 dimensions or any other.
+    * ``poisson_nd``: u = Σ sin(πx_i/2), 5 dimensions, or 1 to 10.
     * ``poisson5d_cos``: u = Σ cos(πx_i).
     * ``poisson10d``: u = x_1 x_2 + x_3 x_4 + … + x_9 x_10, without a source.
-    * ``poisson100d``: u = Σ x_i², 100 dimensions or any other.
+    * ``poisson100d``: u = Σ x_i², 100 dimensions or fewer.
 
     Args:
         case: one of the above.
@@ -135,6 +138,7 @@ def poisson_case(
         upper=upper,
         frequencies=frequencies,
         amplitudes=amplitudes,
+        most=MOST_DIMENSIONS,
     )
     equation = Poisson(coordinate_names(setting.box.dim))
     return assemble("Poisson equation", row, setting, equation)

@@ -39,6 +39,9 @@ def _travelling_waves(setting: Setting, equation: Wave) -> Field:
     )
 
 
+# Of space: as far as the problem is tried out. A case that is made for more goes further.
+MOST_DIMENSIONS = 2
+
 WAVE_CASES: dict[str, Case[Wave]] = {
     "wave": Case(
         dimension=1,
@@ -79,8 +82,8 @@ def wave_case(
 
     Cases, on the unit box until t = 1, with the values that ``None`` below stands for:
 
-    * ``wave``: u = ∏ sin(πk x_i) cos(c √d πk t), c = 1, k = 1, any dimension d.
-    * ``wave_travelling``: u = sin(πk (Σ x_i − c √d t)), c = 1, k = 1, any dimension;
+    * ``wave``: u = ∏ sin(πk x_i) cos(c √d πk t), c = 1, k = 1, d = 1 or 2.
+    * ``wave_travelling``: u = sin(πk (Σ x_i − c √d t)), c = 1, k = 1, d = 1 or 2;
       nothing is zero on the walls or at the start.
     * ``wave1d_c``: u_tt = 4 u_xx, u = sin(πx) cos(2πt) + ½ sin(4πx) cos(8πt).
 
@@ -110,6 +113,7 @@ def wave_case(
         upper=upper,
         frequencies=frequencies,
         amplitudes=amplitudes,
+        most=MOST_DIMENSIONS,
         final_time=final_time,
     )
     c = row.coefficient if speed is None else speed

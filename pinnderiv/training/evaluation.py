@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 
 from pinnderiv.derivatives import derivatives
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.domains.domain import MAX_GRID_POINTS
+from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.problems import Problem
 from pinnderiv.training.tables import check_suffix, read_columns
 
@@ -78,6 +80,17 @@ def points_on_grid(
         )
     if len(counts) == 1:
         counts = counts * dim
+    if len(counts) != dim or min(counts) < 2:
+        raise ArgumentError(
+            f"evaluate.grid must be a number of points of at least 2, or a list of {dim}, one an "
+            f"axis ({', '.join(problem.coordinates)}); got {per_axis}. For points of your own give "
+            "evaluate.points=<file>"
+        )
+    if math.prod(counts) > MAX_GRID_POINTS:
+        raise ArgumentError(
+            f"evaluate.grid={per_axis} makes {math.prod(counts):,} points in {dim} dimensions, "
+            f"more than {MAX_GRID_POINTS:,}: give fewer an axis, or evaluate.points=<file>"
+        )
     grid = problem.domain.grid(counts)
     return {
         name: grid[:, axis].reshape(counts).numpy() for axis, name in enumerate(problem.coordinates)

@@ -68,10 +68,13 @@ def test_a_grid_is_made_of_numbers(grid) -> None:
 
 
 def test_a_grid_must_fit_the_domain() -> None:
-    with pytest.raises(ArgumentError, match="n_per_axis"):
-        points_on_grid(PROBLEM, [4, 4, 4])
+    for grid in ([4, 4, 4], 1, [4, 1], 0, -3, []):
+        with pytest.raises(ArgumentError, match=r"evaluate\.grid .*list of 2.*evaluate\.points"):
+            points_on_grid(PROBLEM, grid)
+    with pytest.raises(ArgumentError, match=r"evaluate\.grid=100000 makes .*evaluate\.points"):
+        points_on_grid(PROBLEM, 100_000)
     with pytest.raises(ConfigurationError, match=r"evaluate\.points.*x1, \.\.\., x25"):
-        points_on_grid(CASES["poisson"]("poisson", dimension=25))
+        points_on_grid(CASES["poisson100d"]("poisson100d", dimension=25))
 
 
 def test_points_outside_are_kept_with_a_warning(
