@@ -90,6 +90,7 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
         phases.optimiser(progress).begin(objective)
     else:
         restore(run, saved)
+    measured: tuple[int, Error] | None = None
     began, before = time.perf_counter(), progress.wall_seconds
 
     with stopping_gently() as stop:
@@ -114,7 +115,8 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
 
             run.monitor.step(_record(run, report))
             if progress.step % run.evaluate_every == 0:
-                run.monitor.error(progress.step, run.accuracy.measure())
+                measured = progress.step, run.accuracy.measure()
+                run.monitor.error(*measured)
             if report.note:
                 progress.note = report.note
                 _log.info(report.note)
@@ -128,11 +130,12 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
         _require_finite(run, final, f"after step {progress.step}")
         progress.wall_seconds = before + time.perf_counter() - began
         save(run)
-        error = run.accuracy.measure()
-        run.monitor.error(progress.step, error)
+        if measured is None or measured[0] != progress.step:
+            measured = progress.step, run.accuracy.measure()
+            run.monitor.error(*measured)
 
     terms = {name: float(value) for name, value in final.terms.items()}
-    return Outcome(reason, stop.exit_code, error, float(final.loss), terms)
+    return Outcome(reason, stop.exit_code, measured[1], float(final.loss), terms)
 
 
 def save(run: Run) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_HPARAMS = ".hparams"
+
+
 class TensorBoardMonitor(Monitor):
     """Scalars, figures, the configuration as text, and hyperparameters with final metrics.
 
@@ -77,12 +80,18 @@ class TensorBoardMonitor(Monitor):
             f"final/{name}": float(metrics[name])
             for name in ("relative_l2", "max_error", "loss", "training_seconds")
         }
-        # SummaryWriter.add_hparams would put these into a run of its own below this one
-        events = self._writer._get_file_writer()
-        for summary in hparams(_flat(self._run.configuration), final):
-            events.add_summary(summary)
         for name, value in final.items():
             self._writer.add_scalar(name, value, self._step)
+        self._writer.flush()
+        # TensorBoard keeps the first hyperparameters of a run that it reads. So they have a file
+        # of their own, which those of a resumed run replace. SummaryWriter.add_hparams would put
+        # them into a run of its own below this one.
+        for old in self.directory.glob(f"*{_HPARAMS}"):
+            old.unlink()
+        writer = SummaryWriter(str(self.directory), filename_suffix=_HPARAMS)
+        for summary in hparams(_flat(self._run.configuration), final):
+            writer._get_file_writer().add_summary(summary)
+        writer.close()
 
     def close(self) -> None:
         if self._writer is not None:
