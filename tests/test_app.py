@@ -115,6 +115,7 @@ def test_a_run_leaves_what_the_readme_promises(trained: tuple[Path, str]) -> Non
     assert 0 < found["relative_l2"] < 10
     assert found["device"] == "cpu" and found["dtype"] == "float64" and found["seed"] == 0
     assert found["parameters"] == (2 * 8 + 8) + (8 * 8 + 8) + (8 + 1)
+    assert found["setup_seconds"] > 0
     assert found["wall_seconds"] >= found["training_seconds"] > 0
     assert set(found["loss_terms"]) == {"equation"}
     for name in ("solution.png", "error.png", "history.png"):

@@ -79,6 +79,11 @@ class TransfiniteLift(ConstantsModule):
             for field, values in terms.items():
                 self.register_constant(f"{name}_{field}", values)
 
+    @property
+    def terms(self) -> int:
+        """How many values of the data a point needs."""
+        return sum(len(sign) for name, sign in self.named_buffers() if name.endswith("_sign"))
+
     def forward(self, x: Tensor) -> Tensor:
         s = unit_coordinates(x, self.lower, self.upper)
         lifted = self._family("value", self.value, x, s)

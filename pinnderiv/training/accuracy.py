@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from pinnderiv.domains import UniformSampler
+from pinnderiv.errors import ConfigurationError
 from pinnderiv.problems import Problem
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.seeding import child_seed
@@ -41,6 +42,9 @@ class Accuracy:
         ansatz: the network is its trained part.
         seed: the run's seed.
         dtype, device: where the network is.
+
+    Raises:
+        ConfigurationError: the exact solution is zero there, or not finite.
     """
 
     def __init__(
@@ -61,6 +65,13 @@ class Accuracy:
         # both in float64, whatever the network's precision is
         exact = problem.exact(points).detach()
         self._size = exact.norm()
+        if not (torch.isfinite(self._size) and self._size > 0.0):
+            raise ConfigurationError(
+                f"the exact solution of problem {problem.name!r} is "
+                f"{'zero' if self._size == 0 else 'not finite'} wherever the error is measured, so "
+                "that a relative error has no meaning: choose other problem.amplitudes or "
+                "problem.frequencies"
+            )
         self._wanted = exact - ansatz.known(points)
         self._trained = ansatz.v
         self._points = points.to(dtype)

@@ -10,6 +10,8 @@ every step.
 from __future__ import annotations
 
 import copy
+import logging
+import time
 from collections.abc import Callable
 
 import torch
@@ -17,9 +19,15 @@ from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.networks import HardConstraint, Scaled
+from pinnderiv.networks.lift import TransfiniteLift
 from pinnderiv.problems import Problem
 
+# Rows at a time for lifts of few terms; of more, fewer rows.
 _ROWS = 1024
+_FEW_TERMS = 81
+# Seconds of silence after which a user wants to know.
+_LONG = 2.0
+_log = logging.getLogger(__name__)
 
 
 class Ansatz:
@@ -34,6 +42,7 @@ class Ansatz:
         u: the solution, (N, D) -> (N, 1).
         v: its trained part, (N, D) -> (N, 1).
         hard: whether u meets the conditions by construction.
+        why_soft: what stood against it if ``auto`` took soft constraints, else empty.
 
     Raises:
         ConfigurationError: ``hard`` is asked for and the problem does not allow it.
@@ -48,6 +57,7 @@ class Ansatz:
         scaled = Scaled(network, lower, upper)
         self.u: nn.Module = scaled
         self.v: nn.Module = scaled
+        self.why_soft = ""
         if constraint != "soft":
             try:
                 constrained = HardConstraint(scaled, **problem.constraint())
@@ -57,6 +67,7 @@ class Ansatz:
                     raise ConfigurationError(
                         f"constraint=hard cannot be used here: {error} (constraint=soft)"
                     ) from error
+                self.why_soft = str(error)
         self.hard = isinstance(self.u, HardConstraint)
 
     def source(self, points: Tensor) -> Tensor:
@@ -66,10 +77,13 @@ class Ansatz:
         source = self.problem.source(exact).detach()
         lift = self._lift()
         if lift is not None:
-            applied = [
-                self.problem.equation.apply(lift, rows).detach() for rows in exact.split(_ROWS)
-            ]
-            source = source - torch.cat(applied)
+            apply = self.problem.equation.apply
+            source = source - _by_rows(
+                "the equation applied to the boundary values",
+                lambda rows: apply(lift, rows).detach(),
+                exact,
+                lift.terms,
+            )
         return source.to(points.dtype)
 
     def known(self, points: Tensor) -> Tensor:
@@ -79,11 +93,34 @@ class Ansatz:
         if lift is None:
             return torch.zeros_like(exact[:, :1])
         with torch.no_grad():
-            return torch.cat([lift(rows) for rows in exact.split(_ROWS)])
+            return _by_rows("the boundary values continued inside", lift, exact, lift.terms)
 
-    def _lift(self) -> nn.Module | None:
+    def _lift(self) -> TransfiniteLift | None:
         lift = self.u.lift if isinstance(self.u, HardConstraint) else None
         return None if lift is None else copy.deepcopy(lift).double()
+
+
+def _by_rows(what: str, function: Callable[[Tensor], Tensor], points: Tensor, terms: int) -> Tensor:
+    """The function at the points, some rows at a time; says so where that takes long."""
+    parts, began, first, said = [], time.perf_counter(), 0.0, False
+    chunks = points.split(max(64, min(_ROWS, _ROWS * _FEW_TERMS // terms)))
+    for number, rows in enumerate(chunks, start=1):
+        parts.append(function(rows))
+        spent = time.perf_counter() - began
+        # the first rows also pay for what is done but once, so they tell nothing of the others
+        first = spent if number == 1 else first
+        left = (spent - first) / max(number - 1, 1) * (len(chunks) - number)
+        if not said and spent + left > _LONG and left > _LONG / 2:
+            said = True
+            # a warning, since the console shows no less
+            _log.warning(
+                "before training: %s, %d terms at each of %d points, takes about %.0f s",
+                what,
+                terms,
+                len(points),
+                spent + left,
+            )
+    return torch.cat(parts)
 
 
 class _TrainedPart(nn.Module):

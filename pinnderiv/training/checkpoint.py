@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from pinnderiv.errors import CheckpointError
+from pinnderiv.errors import CheckpointError, ConfigurationError
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})\.pt")
@@ -50,13 +50,17 @@ class CheckpointFolder:
 
     Args:
         path: the folder; made when the first checkpoint is written.
-        keep: how many of the newest to keep; two at least, so that one is left if the newest
-            is damaged or holds a network that has just diverged.
+        keep: how many of the newest to keep; with one, nothing is left if it is damaged.
+
+    Raises:
+        ConfigurationError: ``keep`` is less than 1.
     """
 
     def __init__(self, path: Path, keep: int = 2) -> None:
         self.path = Path(path)
-        self.keep = max(2, keep)
+        if keep < 1:
+            raise ConfigurationError(f"training.keep_checkpoints must be at least 1, got {keep}")
+        self.keep = keep
 
     def all(self) -> list[Path]:
         """Every checkpoint, oldest first."""
@@ -112,8 +116,8 @@ class CheckpointFolder:
             state = torch.load(path, map_location=device, weights_only=True)
         except Exception as error:  # torch, pickle and zipfile each raise classes of their own
             raise CheckpointError(
-                f"the checkpoint '{path}' cannot be read ({_first_line(error)}): it is damaged, "
-                f"or no checkpoint of pinnderiv; {cure}"
+                f"the checkpoint '{path}' cannot be read, it is damaged or none of pinnderiv: "
+                f"{cure} ({_first_line(error)})"
             ) from error
         if not isinstance(state, dict) or "format" not in state:
             raise CheckpointError(f"'{path}' is no checkpoint of pinnderiv; {cure}")
@@ -130,4 +134,6 @@ class CheckpointFolder:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    # the first sentence of what torch says; the rest is advice to trust the file
+    first = lines[0].partition(". ")[0] if lines else type(error).__name__
+    return first if len(first) <= 100 else f"{first[:97]}..."

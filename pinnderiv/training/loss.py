@@ -31,7 +31,7 @@ class Loss(nn.Module):
         **options: of :func:`pinnderiv.linear_operator`: ``method``, ``chunk_size``, ``check``.
 
     Raises:
-        ConfigurationError: a weight is negative or not finite.
+        ConfigurationError: a weight is negative or not finite, or all are zero.
     """
 
     def __init__(
@@ -53,6 +53,11 @@ class Loss(nn.Module):
                     f"loss.weights.{name} must be a finite number of at least 0, got {weight}"
                 )
         self.weights = {name: float(weights.get(name, 1.0)) for name in self.names}
+        if not any(self.weights.values()):
+            raise ConfigurationError(
+                f"loss.weights is 0 for every term of this loss ({', '.join(self.names)}), so "
+                "there is nothing to train: give one of them a weight"
+            )
 
     def forward(self, points: Points) -> dict[str, Tensor]:
         """The residuals at the points, unweighted: a vector (N_term,) for each term."""

@@ -6,6 +6,8 @@ Nothing here knows how the configuration was composed.
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,7 @@ def train_session(
         PinnderivError: see :func:`~pinnderiv.training.setup.assemble` and
             :func:`~pinnderiv.training.loop.train`.
     """
+    began = time.perf_counter()
     _prepare(config)
     folder = CheckpointFolder(directory / "checkpoints")
     if saved is None and folder.all():
@@ -98,9 +101,10 @@ def train_session(
     directory.mkdir(parents=True, exist_ok=True)
     first_step = 0 if saved is None else int(saved["progress"]["step"])
     run, history = assemble(config, parts, directory, configuration, watchers, first_step)
+    setup_seconds = time.perf_counter() - began
     try:
         outcome = train(run, saved)
-        metrics = metrics_of(run, outcome, parts.problem)
+        metrics = metrics_of(run, outcome, parts.problem, setup_seconds)
         write_metrics(directory / "metrics.json", metrics)
         figures: dict[str, Figure] = {}
         if config.monitor.figures:
@@ -187,6 +191,12 @@ def _steps_reported(directory: Path) -> int | None:
 def _prepare(config: RunConfig) -> None:
     if config.threads is not None and config.threads < 1:
         raise ConfigurationError(f"threads must be at least 1 or null, got {config.threads}")
+    most = 4 * (os.cpu_count() or 1)
+    if config.threads is not None and config.threads > most:
+        raise ConfigurationError(
+            f"threads must be at most {most}, four for each processor, got {config.threads}: more "
+            "only wait for each other, and so many that the system refuses them end the process"
+        )
     torch.set_num_threads(config.threads or DEFAULT_THREADS)
     seed_everything(config.seed)
 

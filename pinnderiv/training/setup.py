@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ DEFAULT_THREADS = torch.get_num_threads()
 # networks of 32 to 128 neurons a layer; on a machine that has other work, two threads that wait
 # for each other were up to thirty times slower there.
 SMALL_STEP = 10_000_000
+_log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -100,15 +103,22 @@ def assemble(
     """
     device, dtype = choose_device(config.device.value), DTYPES[config.dtype.value]
     training, problem = config.training, parts.problem
-    for name in ("evaluate_every", "checkpoint_every"):
+    for name in ("evaluate_every", "checkpoint_every", "keep_checkpoints"):
         _at_least_one(f"training.{name}", getattr(training, name))
     _at_least_one("monitor.every", config.monitor.every)
+    if config.derivatives.chunk_size is not None:
+        _at_least_one("derivatives.chunk_size", config.derivatives.chunk_size)
     conditions = [each.name for each in problem.conditions]
     _known("loss.weights", config.loss.weights, (*_COMMON_TERMS, *conditions))
     _known("sampler.points", config.sampler.points, (*_COMMON_PIECES, *problem.domain.pieces))
     phases = Phases(parts.optimisers, Budget(training.max_steps, training.max_seconds))
 
     ansatz = Ansatz(problem, parts.network, config.constraint.value)
+    if ansatz.why_soft:
+        _log.warning(
+            "constraint=auto makes the conditions terms of the loss (soft) here: %s",
+            ansatz.why_soft.partition(". ")[0],
+        )
     ansatz.u.to(device=device, dtype=dtype)
     collocation = Collocation(
         problem,
@@ -163,11 +173,14 @@ def assemble(
     return run, history
 
 
-def metrics_of(run: Run, outcome: Outcome, problem: Problem) -> dict[str, Any]:
+def metrics_of(
+    run: Run, outcome: Outcome, problem: Problem, setup_seconds: float
+) -> dict[str, Any]:
     """What ``metrics.json`` holds.
 
     ``relative_l2`` and ``max_error`` are of the network as the run left it;
-    ``training_seconds`` is the time in steps, ``wall_seconds`` all time of the loop.
+    ``training_seconds`` is the time in steps, ``wall_seconds`` all time of the loop,
+    ``setup_seconds`` the time before it in this call: mostly the points and what is known there.
     """
     return {
         "problem": problem.name,
@@ -179,6 +192,7 @@ def metrics_of(run: Run, outcome: Outcome, problem: Problem) -> dict[str, Any]:
         "loss_terms": outcome.terms,
         "steps": run.progress.step,
         "training_seconds": run.progress.seconds,
+        "setup_seconds": setup_seconds,
         "wall_seconds": run.progress.wall_seconds,
         "stop_reason": outcome.stop_reason,
         "phase": run.phases.name(run.progress),
@@ -193,9 +207,17 @@ def metrics_of(run: Run, outcome: Outcome, problem: Problem) -> dict[str, Any]:
 
 
 def write_metrics(path: Path, metrics: Mapping[str, Any]) -> None:
-    """Writes ``metrics.json``."""
-    text = json.dumps(metrics, indent=2, ensure_ascii=False) + "\n"
+    """Writes ``metrics.json``; a number that is not finite, which JSON lacks, becomes null."""
+    text = json.dumps(_finite(metrics), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _work(objective: Objective) -> int:

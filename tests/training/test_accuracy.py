@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP
 from pinnderiv.problems import CASES
 from pinnderiv.training.accuracy import Accuracy
@@ -54,3 +55,10 @@ def test_measuring_leaves_no_trace() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert all(parameter.grad is None for parameter in ansatz.u.parameters())
     assert math.isfinite(error.relative_l2)
+
+
+def test_a_solution_that_is_zero_is_refused() -> None:
+    problem = CASES["poisson"]("poisson", frequencies=[1], amplitudes=[0.0])
+    ansatz = Ansatz(problem, lambda inputs, outputs: MLP(inputs, outputs, width=4, depth=1))
+    with pytest.raises(ConfigurationError, match=r"'poisson' is zero .*problem\.amplitudes"):
+        Accuracy(problem, ansatz, 0, torch.float64, "cpu")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pinnderiv.errors import CheckpointError
+from pinnderiv.errors import CheckpointError, ConfigurationError
 from pinnderiv.training.checkpoint import CheckpointFolder, write_atomically
 
 STATE = {
@@ -115,8 +115,25 @@ def test_the_last_one_is_never_discarded(folder: CheckpointFolder) -> None:
     assert folder.newest().name == "step-00000001.pt"
 
 
-def test_two_are_kept_even_if_one_is_asked_for(tmp_path: Path) -> None:
-    folder = CheckpointFolder(tmp_path, keep=1)
-    for step in range(4):
+@pytest.mark.parametrize("keep", [1, 3])
+def test_as_many_are_kept_as_are_asked_for(tmp_path: Path, keep: int) -> None:
+    folder = CheckpointFolder(tmp_path, keep=keep)
+    for step in range(5):
         folder.save(step, STATE)
-    assert len(folder.all()) == 2
+    assert len(folder.all()) == keep and folder.newest().name == "step-00000004.pt"
+
+
+@pytest.mark.parametrize("keep", [0, -1])
+def test_to_keep_none_is_refused(tmp_path: Path, keep: int) -> None:
+    with pytest.raises(ConfigurationError, match=r"keep_checkpoints.*at least 1"):
+        CheckpointFolder(tmp_path, keep=keep)
+
+
+def test_what_torch_says_of_a_damaged_one_is_cut_short(folder: CheckpointFolder) -> None:
+    folder.save(1, STATE)
+    folder.save(2, STATE).write_bytes(pickle.dumps(Path))
+    with pytest.raises(CheckpointError) as caught:
+        folder.load()
+    said = str(caught.value).replace(str(folder.path), "")
+    assert len(said) < 300 and "weights_only" not in said.partition("(")[0]
+    assert said.index("delete it") < said.index("(")

@@ -146,6 +146,14 @@ def test_weights_that_make_no_sense_are_refused() -> None:
             build("heat", "soft", walls=weight)
 
 
+@pytest.mark.parametrize("constraint", ["soft", "hard"])
+def test_a_loss_without_any_weight_is_refused(constraint: str) -> None:
+    nothing = {"equation": 0.0, "walls": 0.0, "initial": 0.0}
+    with pytest.raises(ConfigurationError, match=r"loss\.weights is 0 for every term .*\(equation"):
+        build("heat", constraint, **nothing)
+    build("heat", "soft", **{**nothing, "initial": 1.0})
+
+
 def test_auto_is_hard_where_that_is_possible() -> None:
     assert Ansatz(CASES["wave"]("wave"), small_net, "auto").hard
     ten: Any = CASES["poisson10d"]("poisson10d")

@@ -81,3 +81,11 @@ def test_other_phases_are_refused_before_anything_else(small: Callable[..., Any]
     run.optimisers = lambda: {"lbfgs": LBFGS(), "adam": Adam()}  # lbfgs would never end
     with pytest.raises(CheckpointError, match="with the optimiser that the run began with"):
         run.session(resume=True)
+
+
+def test_more_threads_than_help_are_refused(small: Callable[..., Any]) -> None:
+    run = small()
+    run.change = lambda config: setattr(config, "threads", 100_000)
+    with pytest.raises(ConfigurationError, match=r"threads must be at most \d+, .* got 100000"):
+        run.session()
+    assert not run.directory.exists()

@@ -1,11 +1,13 @@
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.training.optimisers import Adam
-from pinnderiv.training.setup import choose_device
+from pinnderiv.training.setup import choose_device, write_metrics
 
 
 class Dense(Adam):
@@ -62,6 +64,9 @@ def test_a_small_step_takes_one_thread(
         ("training", "evaluate_every", 0, r"training\.evaluate_every"),
         ("training", "checkpoint_every", -1, r"training\.checkpoint_every"),
         ("monitor", "every", 0, r"monitor\.every"),
+        ("training", "keep_checkpoints", 0, r"training\.keep_checkpoints must be at least 1"),
+        ("derivatives", "chunk_size", 0, r"derivatives\.chunk_size must be at least 1"),
+        ("derivatives", "chunk_size", -1, r"derivatives\.chunk_size must be at least 1"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(
@@ -82,3 +87,14 @@ def test_names_that_nothing_has_are_refused(small, section: str, name: str) -> N
     run.change = lambda config: getattr(getattr(config, outer), inner).update({name: 5})
     with pytest.raises(ConfigurationError, match=f"{section}.*'{name}'.*walls"):
         run.build()
+
+
+def test_metrics_are_json_whatever_they_are(tmp_path: Path) -> None:
+    found = {"a": float("nan"), "b": {"c": float("inf"), "d": 1.5}, "e": "text", "f": None, "g": 2}
+    write_metrics(tmp_path / "metrics.json", found)
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    read = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=refuse)
+    assert read == {"a": None, "b": {"c": None, "d": 1.5}, "e": "text", "f": None, "g": 2}
