@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import logging
 import os
 import secrets
@@ -44,6 +45,7 @@ _CALL_ONLY = ("mode", "resume", "run", "evaluate")
 _failed: list[tuple[int, str, int]] = []
 # The option of the optimiser group that is the optimiser of the run to be resumed.
 _OWN_OPTIMISER = "of_the_run"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNIQUE = secrets.token_hex(3)
 _WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0")
 _log = logging.getLogger(__name__)
@@ -216,7 +218,8 @@ def _offer_own_optimiser() -> None:
     Hydra composes before the run is read, so it would take the default optimiser.
     """
     directory = _given("resume")
-    index = next((i for i, each in enumerate(sys.argv) if each.startswith("optimiser.")), None)
+    about = [each.lstrip("+~").startswith("optimiser.") for each in sys.argv]
+    index = about.index(True) if any(about) else None
     if index is None or directory is None or _given("optimiser") is not None:
         return
     from pinnderiv.training.checkpoint import CheckpointFolder
@@ -337,11 +340,11 @@ def explain(error: BaseException) -> str | None:
                 value = _given(group)
                 if value is not None and not isinstance(value, (str, list)):
                     return _no_option(group, str(value), names)
-        if isinstance(each, OSError) and each.filename is not None:
+        if isinstance(each, OSError) and (each.filename or each.errno in _DISK_FULL):
+            where = f"'{each.filename}': " if each.filename else ""
             return (
-                f"'{each.filename}': {each.strerror}. Runs are written below the folder that the "
-                "command is called in, or to hydra.run.dir=<directory>: give a place that can be "
-                "written"
+                f"{where}{each.strerror}. Runs are written below the folder that the command is "
+                "called in, or to hydra.run.dir=<directory>: give a place that can be written"
             )
     for each in chain:
         if isinstance(each, InstantiationException):

@@ -1,6 +1,7 @@
 """The command, from outside: as a process where the process matters, else by calling main."""
 
 import csv
+import errno
 import json
 import logging
 import os
@@ -296,6 +297,7 @@ def test_a_slip_of_the_finger_gets_one_line(
         (["optimiser.adam=5"], "optimiser.adam is a phase with keys of its own"),
         (["sampler.method=foo"], "sampler.method cannot be 'foo'"),
         (["resume={run}", "optimiser=lbfgs"], "with the optimiser that the run began with"),
+        (["resume={run}", "+optimiser.foo.lr=1"], "there is no phase foo"),
         (["resume={run}", "optimiser.lm.lr=1"], "no key optimiser.lm. optimiser has: adam, lbfgs"),
         (["mode=evaluate", "run={run}", "resume={run}"], "has no meaning with mode=evaluate"),
         (["mode=evaluate", "run={run}", "evaluate.output=/proc/x.csv"], "cannot be written"),
@@ -374,6 +376,17 @@ def test_a_job_that_fails_leaves_the_others_to_run(
     done = call("-m", *common, rates, f"hydra.sweep.dir={tmp_path}/many", code=1)
     assert metrics(tmp_path / "many" / "1")["steps"] == 2
     assert "1 job(s) of the multirun failed: job 0: " in done.stderr
+
+
+def test_a_full_disk_is_said(call: Callable[..., Called], monkeypatch: pytest.MonkeyPatch) -> None:
+    from pinnderiv.training import checkpoint as checkpoints
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "write_atomically", full)
+    done = call(*TINY, *QUIET, "training.max_steps=0", code=2)
+    assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_second_interrupt_names_the_run(

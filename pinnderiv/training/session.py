@@ -78,7 +78,7 @@ def train_session(
         raise ConfigurationError(
             f"'{directory}' holds a run already ('{folder.newest().name}'), whose checkpoints a "
             f"new one would replace. To go on with it: {resume_command(directory)}; for a new run "
-            "give another hydra.run.dir, or leave that out"
+            "give another hydra.run.dir, or remove what is there"
         )
     parts = build()
     if saved is not None:

@@ -78,6 +78,8 @@ def write_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 def _read_csv(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         return _read_csv_text(path, names)
+    except OSError as error:
+        raise ConfigurationError(f"'{path}' cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(
             f"'{path}' is no table in UTF-8 text ({error}): save it as CSV in UTF-8, with a header "

@@ -68,6 +68,19 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
         read_columns(tmp_path / "points.csv", ["x"])
 
 
+def test_a_file_that_cannot_be_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigurationError, match=r"a\.csv' cannot be read: Permission denied"):
+        read_columns(tmp_path / "a.csv", ["x"])
+
+
 def test_a_pickle_is_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.array([{}], dtype=object))
     with pytest.raises(ConfigurationError, match=r"no \.npz file of numbers"):
