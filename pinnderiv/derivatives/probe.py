@@ -23,12 +23,15 @@ from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.request import Collapsed, MultiIndex
 from pinnderiv.derivatives.reverse import ReverseEngine
 from pinnderiv.derivatives.transforms import plain
+from pinnderiv.derivatives.watch import largest_number
 
 # Steps of the central differences, relative to the spread of the points. The right step
 # depends on the length scale of f, which is not known: any one that agrees will do.
 _STEPS = {torch.float32: (1e-1, 1e-2, 1e-3, 1e-4), torch.float64: (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)}
 # How far differences may be off (truncation at the best step), and two engines (rounding).
 _DIFFERENCE_TOLERANCE = {torch.float32: 5e-2, torch.float64: 1e-3}
+# With so few steps of rounding left in its values, nothing is known of higher derivatives.
+_STAIRS = {torch.float32: 1e3, torch.float64: 1e5}
 _AGREEMENT_TOLERANCE = {torch.float32: 2e-3, torch.float64: 1e-8}
 
 
@@ -102,21 +105,65 @@ def sample(
     return {i: _split(plain(t), len(shift), origin) for i, t in found.items()}
 
 
-def agree(first: dict[MultiIndex, Tensor], second: dict[MultiIndex, Tensor]) -> bool:
+@dataclass(frozen=True)
+class Rounding:
+    """What f is rounded with where it is little more than the rounding of larger numbers.
+
+    1 − tanh(30 x) is 10⁻²⁴ at x = 1, and 0 to float64. What an engine gives there for its
+    derivatives may be right and too small to be seen in differences, or rounding as well.
+
+    Attributes:
+        step: the height of the stairs that f climbs beside the probe, or 0, ``(*rows, M)``.
+        relative: that height relative to the change of f beside the probe.
+        drowned: no more than a few such stairs are left of f, ``(*rows, M)``.
+    """
+
+    step: Tensor
+    relative: Tensor
+    drowned: Tensor
+
+
+def rounding_of(probe: Probe, f: Function) -> Rounding:
+    """Finds where f is a staircase beside the probe: all its changes are multiples of one."""
+    values = _beside(ReverseEngine(), probe, f, 0)[()].flatten(0, 2).sort(0).values
+    eps = torch.finfo(values.dtype).eps
+    stairs = values.diff(dim=0)
+    inf = torch.full_like(stairs, math.inf)
+    step = torch.where(stairs > 0, stairs, inf).amin(0)
+    count = stairs / step
+    regular = ((count - count.round()).abs() < 0.02).all(0)
+    if not bool(regular.any()):
+        return Rounding(torch.zeros_like(step), torch.zeros_like(step), regular)
+    limit = torch.full_like(step, eps * largest_number(f, probe.points))
+    step = torch.where(step.isinf(), limit, step)
+    # Higher stairs are meant, such as those of round().
+    step = torch.where(regular & (step <= 2 * limit), step, torch.zeros_like(step))
+    extent = values[-1] - values[0]
+    relative = (step / torch.where(extent > 0, extent, torch.ones_like(extent))).clamp(max=1)
+    return Rounding(step, relative, extent < _STAIRS[values.dtype] * step)
+
+
+def agree(
+    first: dict[MultiIndex, Tensor],
+    second: dict[MultiIndex, Tensor],
+    rounding: Rounding | None = None,
+) -> bool:
     """Whether the first engine computed what the second did, to rounding.
 
     Each output (last dimension) is measured by its own size: a small one may stand beside
-    a large one. Where the second engine failed (NaN) nothing is known.
+    a large one. Where the second engine failed (NaN) nothing is known, nor where f has drowned.
     """
     for index, a in first.items():
         a, b = torch.broadcast_tensors(a, second[index])
         finite = torch.isfinite(b)
+        if rounding is not None:
+            finite = finite & ~rounding.drowned
         if bool((finite & ~torch.isfinite(a)).any()):
             return False
         level = _scale(first, range(len(index) + 1))
-        rounding = torch.finfo(a.dtype).eps * (100 * level + level.amax())
+        noise = torch.finfo(a.dtype).eps * (100 * level + level.amax())
         allowed = _AGREEMENT_TOLERANCE[a.dtype] * torch.maximum(_largest(a), _largest(b))
-        if bool((finite & ((a - b).abs() > allowed + rounding)).any()):
+        if bool((finite & ((a - b).abs() > allowed + noise)).any()):
             return False
     return True
 
@@ -127,6 +174,7 @@ def order_that_fails(
     f: Function,
     found: dict[MultiIndex, Tensor],
     gradient: dict[MultiIndex, Tensor] | None,
+    rounding: Rounding,
 ) -> int | None:
     """The lowest order that is not the derivative of the order below it, by differences.
 
@@ -136,6 +184,7 @@ def order_that_fails(
         f: the function.
         found: what :func:`sample` returned for all orders up to some order.
         gradient: what :func:`gradients_of` returned, if training is to be judged as well.
+        rounding: what :func:`rounding_of` returned.
 
     Returns:
         The order (one more than the highest for the gradient in training), or None where
@@ -143,11 +192,7 @@ def order_that_fails(
     """
     order = max(len(index) for index in found)
     steps = _STEPS[probe.points.dtype]
-    unit = torch.eye(2, dtype=probe.points.dtype, device=probe.points.device)
-    shift = torch.cat([sign * h * unit for h in steps for sign in (1, -1)])
-    beside = sample(engine, probe, f, order if gradient else order - 1, shift)
-    # (steps, sign, direction, *rows, M)
-    beside = {i: t.unflatten(0, (len(steps), 2, 2)) for i, t in beside.items()}
+    beside = _beside(engine, probe, f, order if gradient else order - 1)
     for n in range(1, order + 1):
         claims = {
             (index, column): found[tuple(sorted((*index, column)))][0]
@@ -155,15 +200,31 @@ def order_that_fails(
             if len(index) == n - 1
             for column in (0, 1)
         }
-        if not _follows(claims, beside, steps, _scale(beside, range(n))):
+        level = _scale(beside, range(n))
+        # Rounding of that size is in the values; in what is derived from them it is anything.
+        # Derivatives inherit the relative error of the values.
+        inherited = _scale(beside, (n - 1,)) * rounding.relative if n > 1 else rounding.step
+        level = torch.maximum(level, inherited / torch.finfo(level.dtype).eps)
+        right = _follows(claims, beside, steps, level)
+        if bool((~right & (~rounding.drowned | (n == 1))).any()):
             return n
     if gradient:
         shares = _shares(found, order)
         summed = {i: (t * shares).sum(-1, keepdim=True) for i, t in beside.items()}
         claims = {(i, c): g[..., c : c + 1] for i, g in gradient.items() for c in (0, 1)}
-        if not _follows(claims, summed, steps, _scale(summed, range(order + 1))):
+        right = _follows(claims, summed, steps, _scale(summed, range(order + 1)))
+        if bool((~right & ~rounding.drowned.any(-1, keepdim=True)).any()):
             return order + 1
     return None
+
+
+def _beside(engine: Engine, probe: Probe, f: Function, order: int) -> dict[MultiIndex, Tensor]:
+    """Derivatives beside the probe, ``(steps, sign, direction, *rows, M)``."""
+    steps = _STEPS[probe.points.dtype]
+    unit = torch.eye(2, dtype=probe.points.dtype, device=probe.points.device)
+    shift = torch.cat([sign * h * unit for h in steps for sign in (1, -1)])
+    beside = sample(engine, probe, f, order, shift)
+    return {i: t.unflatten(0, (len(steps), 2, 2)) for i, t in beside.items()}
 
 
 def _follows(
@@ -171,8 +232,8 @@ def _follows(
     beside: dict[MultiIndex, Tensor],
     steps: Sequence[float],
     level: Tensor,
-) -> bool:
-    """Whether each claim may be the derivative of ``beside[index]`` along a column.
+) -> Tensor:
+    """Where each claim may be the derivative of ``beside[index]`` along a column.
 
     A claim is refuted where differences have converged, to something else. Where f varies
     faster than the smallest step they never do, and nothing is known.
@@ -181,6 +242,7 @@ def _follows(
     lower orders, since where a derivative vanishes only the rounding of f is left of it.
     Each output (last dimension) has its own.
     """
+    right = torch.ones((), dtype=torch.bool, device=level.device)
     scale = torch.stack([_largest(claim) for claim in claims.values()]).amax(0)
     for (index, column), claim in claims.items():
         values = beside[index]
@@ -202,9 +264,8 @@ def _follows(
                 for d, e, r in zip(differences, differences[1:], rounding[1:], strict=False)
             ]
         ).any(0)
-        if bool((converged & ~close).any()):
-            return False
-    return True
+        right = right & (close | ~converged)
+    return right
 
 
 def _shares(found: dict[MultiIndex, Tensor], order: int) -> Tensor:
@@ -242,7 +303,13 @@ def gradients_of(
     return {i: plain(jacobian[..., k, :]) for k, i in enumerate(top)}
 
 
-def sums_alike(engine: Engine, probe: Probe, f: Function, found: dict[MultiIndex, Tensor]) -> bool:
+def sums_alike(
+    engine: Engine,
+    probe: Probe,
+    f: Function,
+    found: dict[MultiIndex, Tensor],
+    rounding: Rounding,
+) -> bool:
     """Whether the engine, asked for a sum of second derivatives, gives that of ``found``.
 
     That is what most operators ask for, and Taylor mode has other formulas for it.
@@ -253,7 +320,7 @@ def sums_alike(engine: Engine, probe: Probe, f: Function, found: dict[MultiIndex
     expected = (found[0, 0] + found[1, 1])[0]
     # At the end of an index of their own: measured by the size of what is summed, too.
     both = (0, 0, 1, 1)
-    return agree({**found, both: result}, {**found, both: expected})
+    return agree({**found, both: result}, {**found, both: expected}, rounding)
 
 
 def _repeat(shift: Tensor, origin: Tensor) -> Tensor:

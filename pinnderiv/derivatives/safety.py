@@ -31,6 +31,7 @@ from pinnderiv.derivatives.probe import (
     agree,
     gradients_of,
     order_that_fails,
+    rounding_of,
     sample,
     sums_alike,
 )
@@ -175,8 +176,9 @@ def _examine(
                 f"({_blame(error, known)}); under torch.no_grad() no gradient is needed"
             )
     try:
-        failing = order_that_fails(engine, known.probe, f, found, gradient)
-        summed = order != 2 or sums_alike(engine, known.probe, f, found)
+        rounding = rounding_of(known.probe, f)
+        failing = order_that_fails(engine, known.probe, f, found, gradient, rounding)
+        summed = order != 2 or sums_alike(engine, known.probe, f, found, rounding)
     except Exception as error:  # it goes another way beside the probe, or to collapse
         return f"cannot run it ({_blame(error, known)})"
     if failing is not None:
@@ -198,7 +200,7 @@ def _examine(
         except Exception:
             return None
         trusted = _known_wrong(known, witness.name, order) is None
-        if trusted and not agree(found, expected):
+        if trusted and not agree(found, expected, rounding):
             return (
                 f"gives wrong {_ordinal(order)} derivatives ({_suspects(known)}): "
                 f"method={witness.name!r} contradicts them"

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pinnderiv.derivatives.engine import Function
-from pinnderiv.derivatives.transforms import graph_nodes, inside_transform, leaves
+from pinnderiv.derivatives.transforms import graph_nodes, inside_transform, leaves, plain
 
 
 @dataclass
@@ -145,6 +145,27 @@ def _custom_functions(value: Tensor) -> list[str]:
         for node in graph_nodes(value)
         if isinstance(node, torch.autograd.function.BackwardCFunction)
     ]
+
+
+class _Sizes(TorchFunctionMode):
+    """Notes the largest number that any function of PyTorch returns."""
+
+    largest = 0.0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.is_floating_point():
+            numbers = plain(result).abs()
+            if numbers.numel():
+                self.largest = max(self.largest, float(numbers.nan_to_num(0.0, 0.0, 0.0).max()))
+        return result
+
+
+def largest_number(f: Function, x: Tensor) -> float:
+    """The largest number that f meets on its way, as far as Python can see."""
+    with torch.no_grad(), _Sizes() as sizes:
+        f(x.detach().clone())
+    return sizes.largest
 
 
 def last_module_entered(f: Function, x: Tensor) -> tuple[torch.nn.Module | None, Any]:
