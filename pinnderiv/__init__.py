@@ -6,7 +6,8 @@ Every name is a function transform: it takes ``f``, which maps ``(*batch, D)`` t
 >>> pinnderiv.laplacian(net)(x)          # (*batch, M): Σ_d ∂²y_m/∂x_d²
 >>> pinnderiv.second_derivatives(net)(x) # (*batch, M, D): ∂²y_m/∂x_d²
 
-``pinnderiv.stochastic`` has estimates of them for high dimension.
+``pinnderiv.stochastic`` has estimates of them for high dimension, ``pinnderiv.taylor`` what
+registers and checks a rule for a function of one's own.
 ``pinnderiv.derivatives`` is the transform of that name; the subpackage of the same name is
 reached by ``from pinnderiv.derivatives import ...``.
 """
@@ -26,6 +27,7 @@ from pinnderiv.derivatives import (
     second_derivatives,
     second_order_operator,
     stochastic,
+    taylor,
 )
 
 __version__ = "0.1.0"
@@ -44,6 +46,7 @@ __all__ = [
     "derivatives",
     "explain",
     "stochastic",
+    "taylor",
     "errors",
     "__version__",
 ]

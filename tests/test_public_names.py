@@ -72,3 +72,17 @@ def test_no_order_of_imports_unseats_the_function(statement: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_rules_are_registered_under_a_path_that_works() -> None:
+    """`pinnderiv.derivatives.taylor` cannot be reached: the function is in front of it."""
+    code = (
+        "import pinnderiv\n"
+        "from pinnderiv import taylor\n"
+        "assert pinnderiv.taylor is taylor\n"
+        "assert all(hasattr(taylor, name) for name in taylor.__all__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(ValueError, match=r"pinnderiv\.taylor\.unregister"):
+        pinnderiv.taylor.elementwise(torch.tanh)(lambda z: (z, z, z))

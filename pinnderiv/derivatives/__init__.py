@@ -1,6 +1,6 @@
 """Exact derivatives of functions with respect to their inputs, for whole batches."""
 
-from pinnderiv.derivatives import stochastic
+from pinnderiv.derivatives import stochastic, taylor
 from pinnderiv.derivatives.explain import Explanation, explain
 from pinnderiv.derivatives.operators import (
     divergence,
@@ -29,4 +29,5 @@ __all__ = [
     "second_derivatives",
     "second_order_operator",
     "stochastic",
+    "taylor",
 ]

@@ -4,7 +4,8 @@ A function of one's own takes part once a rule is registered for it, by algebrai
 :func:`elementwise`, :func:`elementwise2`, :func:`linear`, :func:`bilinear`, :func:`composite`,
 :func:`constant`, or :func:`rule` for anything else. It must be one that PyTorch hands over to
 carriers: a PyTorch function, a custom operator, or a function wrapped by :func:`primitive`.
-:func:`check_rule` compares a rule with finite differences.
+:func:`check_rule` compares a rule with finite differences. All of them are reached as
+``pinnderiv.taylor``: ``pinnderiv.derivatives`` is a function.
 """
 
 from pinnderiv.derivatives.taylor import rules  # noqa: F401

@@ -92,7 +92,7 @@ def register(rule: Rule, *targets: Any) -> None:
         if function in RULES:
             raise ArgumentError(
                 f"{readable(function)} has a rule already ({RULES[function].kind}). Remove it "
-                "with pinnderiv.derivatives.taylor.unregister first if it is to be replaced."
+                "with pinnderiv.taylor.unregister first if it is to be replaced."
             )
         if function not in functions:
             functions.append(function)

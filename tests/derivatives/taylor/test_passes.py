@@ -333,3 +333,27 @@ def test_squares_of_the_points_can_be_trained_on(name: str) -> None:
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b)
     assert pinnderiv.explain(f, x).method == "taylor"
+
+
+CONSTANT = points(4).flip(0)
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        lambda c, x: c.float().to(x),
+        lambda c, x: c.float().type_as(x),
+        lambda c, x: c[:1].expand_as(x),
+        lambda c, x: c.reshape(3, 4).view_as(x),
+        lambda c, x: c.reshape(3, 4).reshape_as(x),
+        lambda c, x: c.where(x > 0, x**2),
+        lambda c, x: (x**2).where(x > 0, c),
+    ],
+    ids=["to", "type_as", "expand_as", "view_as", "reshape_as", "where", "where_of_carrier"],
+)
+def test_a_constant_made_like_the_points(like: Any) -> None:
+    def f(x: Tensor) -> Tensor:
+        return like(CONSTANT, x) * x**3
+
+    found = pinnderiv.laplacian(f, method="taylor")(points(4))
+    torch.testing.assert_close(found, pinnderiv.laplacian(f, method="reverse")(points(4)))

@@ -144,6 +144,8 @@ linear(F.pixel_shuffle, F.pixel_unshuffle, F.channel_shuffle)
 
 @rule("where", kind="linear")
 def where(run: Run, condition: Any, a: Any = None, b: Any = None, **keywords: Any) -> Any:
+    if getattr(condition, "dtype", None) != torch.bool and getattr(a, "dtype", None) == torch.bool:
+        condition, a = a, condition  # a.where(condition, b)
     condition = strip(run, condition)
     if a is None and b is None:
         return torch.where(condition)

@@ -42,6 +42,11 @@ def _numbers(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+def _only_likens(run: Run | None, z: Any) -> bool:
+    """Whether z is a constant that is made like a carrier, which passes nothing on to it."""
+    return run is not None and not active(run, z)
+
+
 @rule("reshape", "view", kind="linear", view="perhaps")
 def reshape(run: Run | None, z: Any, *shape: Any, **keywords: Any) -> Any:
     shape = shape or tuple(keywords.values())
@@ -56,6 +61,8 @@ def reshape(run: Run | None, z: Any, *shape: Any, **keywords: Any) -> Any:
 
 @rule("view_as", "reshape_as", kind="linear", view="perhaps")
 def view_as(run: Run | None, z: Any, other: Any) -> Any:
+    if _only_likens(run, z):
+        return z.reshape(tuple(other.shape))
     return reshape(run, z, tuple(other.shape))
 
 
@@ -153,6 +160,8 @@ def expand(run: Run | None, z: Any, *sizes: Any, **keywords: Any) -> Any:
 
 @rule("expand_as", "broadcast_to", kind="linear", view=True)
 def expand_as(run: Run | None, z: Any, other: Any) -> Any:
+    if _only_likens(run, z):
+        return z.expand(tuple(other.shape))
     shape = tuple(other.shape) if hasattr(other, "shape") else tuple(other)
     return expand(run, z, shape)
 
@@ -235,7 +244,9 @@ def _leaves_single(items: Sequence[Any], stack: Any, shape: Sequence[int]) -> bo
 def to(run: Run | None, z: Any, *args: Any, **keywords: Any) -> Any:
     if run is None:
         return z.clone()
-    value = z.value.to(*args, **keywords)
+    if _only_likens(run, z):
+        return z.to(*strip(run, args), **strip(run, keywords))
+    value = z.value.to(*strip(run, args), **strip(run, keywords))
     if not (value.is_floating_point() or value.is_complex()):
         return value
     return _like(run, value, z)
