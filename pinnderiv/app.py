@@ -20,6 +20,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -222,6 +223,8 @@ def _offer_own_optimiser() -> None:
     index = about.index(True) if any(about) else None
     if index is None or directory is None or _given("optimiser") is not None:
         return
+    if isinstance(directory, list):
+        return  # several runs, perhaps of several optimisers
     from pinnderiv.training.checkpoint import CheckpointFolder
 
     saved = CheckpointFolder(Path(_existing(str(directory)) or "") / "checkpoints").load()
@@ -296,7 +299,7 @@ def _groups() -> dict[str, list[str]]:
 
 
 def _given(key: str) -> Any:
-    """What the command line gives ``key``, or None."""
+    """What the command line gives ``key``, or None; a list of what a multirun goes through."""
     parser = OverridesParser.create()
     for argument in sys.argv[1:]:
         try:
@@ -304,7 +307,8 @@ def _given(key: str) -> Any:
         except HydraException:  # an option of Hydra's, or what it will complain of itself
             continue
         if override.key_or_group == key:
-            return override.value()
+            value: Any = override.value()
+            return list(value.list) if isinstance(value, ChoiceSweep) else value
     return None
 
 
@@ -338,8 +342,9 @@ def explain(error: BaseException) -> str | None:
         if isinstance(each, ValueError) and "Config group override must be" in str(each):
             for group, names in _groups().items():
                 value = _given(group)
-                if value is not None and not isinstance(value, (str, list)):
-                    return _no_option(group, str(value), names)
+                for name in value if isinstance(value, list) else [value]:
+                    if name is not None and not isinstance(name, str):
+                        return _no_option(group, str(name), names)
         if isinstance(each, OSError) and (each.filename or each.errno in _DISK_FULL):
             where = f"'{each.filename}': " if each.filename else ""
             return (

@@ -267,6 +267,7 @@ def test_a_slip_of_the_finger_ends_the_process_with_one_line(tmp_path: Path) -> 
         (["training.max_steps=many"], "training.max_steps: Value 'many' of type 'str'"),
         (["problem=het"], "Did you mean problem=heat?"),
         (["problem=5"], "there is no problem=5. problem can be: heat, "),
+        (["-m", "problem=heat,5"], "there is no problem=5. problem can be: heat, "),
         (["network=5"], "there is no network=5. network can be: fourier, "),
         (["optimiser.adam.schedule=cosine"], "mean optimiser.adam.schedule.kind=cosine?"),
         (["optimiser.adam.schedule=5"], "schedule has keys of its own and cannot be 5; it has: k"),
@@ -387,6 +388,15 @@ def test_a_full_disk_is_said(call: Callable[..., Called], monkeypatch: pytest.Mo
     monkeypatch.setattr(checkpoints, "write_atomically", full)
     done = call(*TINY, *QUIET, "training.max_steps=0", code=2)
     assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_multirun_resumes_several_runs(
+    call: Callable[..., Called], trained: tuple[Path, str], tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(trained[0], tmp_path / name)
+    call("-m", "resume=one,two", "training.max_steps=3", "optimiser.adam.lr=1e-4", *QUIET)
+    assert [metrics(tmp_path / name)["steps"] for name in ("one", "two")] == [3, 3]
 
 
 def test_a_second_interrupt_names_the_run(
