@@ -16,6 +16,9 @@ from typing import Any
 
 from cases import Case
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from peers import peers_python
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # Peers live in environments of their own, made at the first use.
@@ -26,13 +29,8 @@ ENVIRONMENTS = {
     "folx": "jax",
     "torch-jet": "jet",
 }
-PYTHON_FOR = {"torch": (3, 11), "jax": (3, 11), "jet": (3, 12)}
 # A step that takes longer is timed twice and takes no turns.
 LONGEST_STEP = 1.0
-
-
-class Unavailable(Exception):
-    """A peer's environment cannot be made on this machine."""
 
 
 class Contestant:
@@ -42,7 +40,7 @@ class Contestant:
         self.name = name
         environment = dict(os.environ)
         kind = ENVIRONMENTS.get(name)
-        python = Path(sys.executable) if kind is None else peers_python(kind)
+        python = Path(sys.executable) if kind is None else peers_python(HERE, kind)
         if kind is None:
             environment["PYTHONPATH"] = os.pathsep.join(
                 [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -115,47 +113,6 @@ def engines() -> list[str]:
         check=True,
     )
     return list(json.loads(listed.stdout))
-
-
-def peers_python(kind: str) -> Path:
-    """The interpreter of a peers' environment, which is made at the first use.
-
-    Raises:
-        Unavailable: no Python that is new enough, or a package cannot be had.
-    """
-    folder = HERE / f".venv-{kind}"
-    python = folder / "bin" / "python"
-    stamp = folder / ".installed"
-    requirements = HERE / f"requirements-{kind}.txt"
-    wanted = requirements.read_text()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
-    print(f"making {folder.name} for the peers", file=sys.stderr)
-    try:
-        subprocess.run([_python_from(*PYTHON_FOR[kind]), "-m", "venv", "--clear", str(folder)])
-        install = [str(python), "-m", "pip", "install", "-q"]
-        # The pinned torch first and alone, so that no other package pulls in another build.
-        first = [line for line in wanted.splitlines() if line.startswith("torch==")]
-        if first:
-            subprocess.run([*install, *first], check=True)
-        subprocess.run(
-            [*install, "-r", requirements.name, "-c", requirements.name], check=True, cwd=HERE
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Unavailable(f"{folder.name} cannot be made: {error}") from None
-    stamp.write_text(wanted)
-    return python
-
-
-def _python_from(major: int, minor: int) -> str:
-    """A Python of at least that version, with the version's own name if need be."""
-    if sys.version_info >= (major, minor):
-        return sys.executable
-    for newer in range(minor, minor + 4):
-        found = shutil.which(f"python{major}.{newer}")
-        if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
-            return found
-    raise Unavailable(f"no Python {major}.{minor} or newer on PATH")
 
 
 def check_agreement(answers: dict[str, dict[str, float]], case: Case, tolerance: float) -> None:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import cases
-from race import ENVIRONMENTS, HERE, Contestant, Result, Unavailable, engines, race
+from peers import Unavailable
+from race import ENVIRONMENTS, HERE, Contestant, Result, engines, race
 
 COLUMNS = [
     "device",

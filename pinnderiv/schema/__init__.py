@@ -2,7 +2,8 @@
 
 Hydra checks every override against these, so that a wrong name or a wrong type is refused before
 anything runs. The values that users get by default stand in ``conf/``; a default here is what a
-file in ``conf/`` need not repeat. This file imports nothing, so that it can be read anywhere.
+file in ``conf/`` need not repeat. Nothing here imports more than the standard library, so that it
+can be read anywhere.
 """
 
 from __future__ import annotations
@@ -11,8 +12,35 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-# OmegaConf's mark for "must be given"
-MISSING: Any = "???"
+from pinnderiv.schema.optimisers import (
+    MISSING,
+    PHASES,
+    AdamConfig,
+    FeatureSearchConfig,
+    LBFGSConfig,
+    LevenbergMarquardtConfig,
+    NaturalGradientConfig,
+    PhaseConfig,
+    ScheduleConfig,
+    ScheduleKind,
+    SelfScaledConfig,
+    VariableProjectionConfig,
+)
+
+__all__ = [
+    "SCHEMAS",
+    "AdamConfig",
+    "FeatureSearchConfig",
+    "LBFGSConfig",
+    "LevenbergMarquardtConfig",
+    "NaturalGradientConfig",
+    "PhaseConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "ScheduleKind",
+    "SelfScaledConfig",
+    "VariableProjectionConfig",
+]
 
 
 class Mode(Enum):
@@ -47,16 +75,6 @@ class Constraint(Enum):
     auto = "auto"
     hard = "hard"
     soft = "soft"
-
-
-class ScheduleKind(Enum):
-    """How a learning rate changes over its phase."""
-
-    constant = "constant"
-    exponential = "exponential"
-    step = "step"
-    cosine = "cosine"
-    linear = "linear"
 
 
 class ProgressStyle(Enum):
@@ -228,86 +246,6 @@ class DerivativesConfig:
     check: bool = True
 
 
-# -- optimisers: each is a phase, in the order in which the option lists them --------------
-
-
-@dataclass
-class ScheduleConfig:
-    """Learning-rate schedule; see :class:`pinnderiv.training.optimisers.Schedule`."""
-
-    _target_: str = "pinnderiv.training.optimisers.Schedule"
-    kind: ScheduleKind = ScheduleKind.constant
-    factor: float = 0.9
-    every: int = 1000
-    final: float = 0.0
-    warmup: int = 0
-
-
-@dataclass
-class PhaseConfig:
-    """Length of a phase: steps, or a share of ``training.max_seconds``, whichever ends first.
-
-    The last phase may leave both null: it then uses what is left of the budget.
-    """
-
-    _target_: str = MISSING
-    steps: int | None = None
-    time_share: float | None = None
-
-
-@dataclass
-class AdamConfig(PhaseConfig):
-    """Adam."""
-
-    _target_: str = "pinnderiv.training.optimisers.Adam"
-    lr: float = 1e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: float = 1e-8
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-
-
-@dataclass
-class LBFGSConfig(PhaseConfig):
-    """L-BFGS with a strong Wolfe line search."""
-
-    _target_: str = "pinnderiv.training.optimisers.LBFGS"
-    history: int = 50
-    max_evaluations: int = 25
-
-
-@dataclass
-class LevenbergMarquardtConfig(PhaseConfig):
-    """Levenberg–Marquardt on the residual vector."""
-
-    _target_: str = "pinnderiv.training.optimisers.LevenbergMarquardt"
-    damping: float = 1e-3
-    lowest: float = 1e-18
-    max_trials: int = 20
-
-
-@dataclass
-class FeatureSearchConfig(PhaseConfig):
-    """Search of the frequencies of ``network=random_features``."""
-
-    _target_: str = "pinnderiv.training.optimisers.FeatureSearch"
-    features: int = 400
-    rungs: int = 11
-    first: float = 0.125
-    max_axes: int = 6
-
-
-@dataclass
-class VariableProjectionConfig(PhaseConfig):
-    """The output layer by linear least squares, the rest by Gauss–Newton if wanted."""
-
-    _target_: str = "pinnderiv.training.optimisers.VariableProjection"
-    train_hidden: bool = False
-    cutoff: float | None = None
-    damping: float = 1e-2
-    max_trials: int = 12
-
-
 # -- the run -------------------------------------------------------------------------------
 
 
@@ -392,9 +330,5 @@ SCHEMAS: dict[str, type] = {
     "schema/network/fourier": FourierConfig,
     "schema/network/siren": SirenConfig,
     "schema/network/random_features": RandomFeaturesConfig,
-    "schema/phase/adam": AdamConfig,
-    "schema/phase/lbfgs": LBFGSConfig,
-    "schema/phase/levenberg_marquardt": LevenbergMarquardtConfig,
-    "schema/phase/feature_search": FeatureSearchConfig,
-    "schema/phase/variable_projection": VariableProjectionConfig,
+    **PHASES,
 }
