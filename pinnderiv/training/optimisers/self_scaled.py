@@ -94,13 +94,13 @@ class SelfScaled(QuasiNewton):
             return
         mixing, scaling = self._mixing(ratio, inner / curvature, len(move))
         v = inner**0.5 * (move / curvature - image / inner)
-        inverse = self._inverse
-        inverse.addr_(image, image, alpha=-1 / inner)
-        inverse.addr_(v, v, alpha=mixing)
-        inverse.div_(scaling)
-        inverse.addr_(move, move, alpha=1 / curvature)
-        # the two triangles drift apart by rounding, and with them the promise to go downhill
-        self._inverse = (inverse + inverse.mT).mul_(0.5)
+        # All three products of a column with its row in one pass over the matrix, which is what
+        # a step costs. The two triangles differ by rounding only: H stays good for a direction.
+        columns = torch.stack([image, v, move], dim=1)
+        factors = torch.stack(
+            [-image / (inner * scaling), v * (mixing / scaling), move / curvature]
+        )
+        self._inverse.addmm_(columns, factors, beta=1 / scaling)
 
     def _mixing(self, b: float, h: float, count: int) -> tuple[float, float]:
         """φ and τ for b = sᵀBs / yᵀs and h = yᵀHy / yᵀs."""

@@ -1,0 +1,187 @@
+"""Error against time: pinnderiv's optimisers and DeepXDE on the same problems, one after the other.
+
+Every run is a process of its own with the machine to itself. A run's clock stands still while its
+error is measured; process start, imports and setting up are not on it (pinnderiv's own set-up time
+is in the CSV's last column).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+from peers import Unavailable, peers_python
+
+CASES = {"poisson2d": "poisson2d_engd", "heat1d": "heat1d_engd", "wave1d_c": "wave1d_c"}
+ACCURATE = {"poisson2d": "poisson", "heat1d": "heat", "wave1d_c": "wave"}
+COLUMNS = ["case", "contestant", "seed", "seconds", "relative_l2", "phase", "setup_seconds"]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to solve: overrides of the command, or a method of the peer's script."""
+
+    name: str
+    overrides: tuple[str, ...] = ()
+    peer: str = ""
+    accurate: bool = False
+
+
+# The network of all but the last is the default one, 3 × 32 tanh, and so is DeepXDE's.
+CONTESTANTS = [
+    Contestant("Adam", ("optimiser=adam",)),
+    Contestant("Adam, L-BFGS", ("optimiser=adam_lbfgs",)),
+    Contestant("Adam, self-scaled Broyden", ("optimiser=adam_self_scaled",)),
+    Contestant("Levenberg–Marquardt", ("optimiser=levenberg_marquardt",)),
+    Contestant("natural gradient", ("optimiser=natural_gradient",)),
+    Contestant("SPRING", ("optimiser=spring",)),
+    Contestant("random features (experiment=accurate_*)", accurate=True),
+    Contestant("DeepXDE: Adam, L-BFGS", peer="lbfgs"),
+    Contestant("DeepXDE: Adam, L-BFGS, NNCG", peer="nncg"),
+]
+
+
+def ours(
+    case: str, contestant: Contestant, seconds: float, seed: int, threads: int
+) -> Iterator[dict[str, object]]:
+    """Seconds and errors of one run of the command, from its history.csv."""
+    problem = f"problem={CASES[case]}"
+    what = [f"experiment=accurate_{ACCURATE[case]}"] if contestant.accurate else [problem]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "pinnderiv", *what, *contestant.overrides,
+            f"seed={seed}", f"threads={threads}", f"training.max_seconds={seconds}",
+            f"training.evaluate_every={1 if contestant.accurate else 20}",
+            "training.checkpoint_every=100000", "monitor.figures=false",
+            "monitor.tensorboard=false", "monitor.progress=none", f"hydra.run.dir={folder}/run",
+        ]  # fmt: skip
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+        metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
+        with (Path(folder) / "run" / "history.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["relative_l2"]]
+    for row in rows:
+        yield {
+            "seconds": float(row["seconds"]),
+            "relative_l2": float(row["relative_l2"]),
+            "phase": row["phase"],
+            "setup_seconds": f"{metrics['setup_seconds']:.1f}",
+        }
+
+
+def theirs(
+    case: str, contestant: Contestant, seconds: float, seed: int, threads: int
+) -> Iterator[dict[str, object]]:
+    """Seconds and errors of one run of DeepXDE."""
+    python = peers_python(HERE.parent / "engines", "torch")
+    script = [str(python), str(HERE / "deepxde_run.py"), case, contestant.peer]
+    command = [*script, str(seconds), str(seed), str(threads)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def best_until(rows: list[dict[str, object]], seconds: float) -> float:
+    """The error of the last measurement by then, infinite where there is none."""
+    before = [r for r in rows if float(str(r["seconds"])) <= seconds]
+    return float(str(before[-1]["relative_l2"])) if before else float("inf")
+
+
+def plot(path: Path, seconds: float) -> None:
+    """Median error over the seeds against time, a panel a case."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    cases = list(dict.fromkeys(r["case"] for r in rows))
+    figure, panels = plt.subplots(
+        1, len(cases), figsize=(5 * len(cases), 4.4), constrained_layout=True, squeeze=False
+    )
+    times = np.geomspace(seconds / 100, seconds, 60)
+    for case, axes in zip(cases, panels[0], strict=True):
+        for name in dict.fromkeys(r["contestant"] for r in rows if r["case"] == case):
+            runs = [r for r in rows if r["case"] == case and r["contestant"] == name]
+            seeds = sorted({r["seed"] for r in runs})
+            curves = [
+                [best_until([r for r in runs if r["seed"] == seed], t) for t in times]
+                for seed in seeds
+            ]
+            middle = np.median(curves, axis=0)
+            style = "--" if name.startswith("DeepXDE") else "-"
+            seen = np.isfinite(middle)
+            axes.loglog(times[seen], middle[seen], style, label=name)
+        axes.set(title=case, xlabel="seconds of training", ylabel="relative L2 error")
+        axes.grid(True, alpha=0.3)
+    panels[0][-1].legend(fontsize=7)
+    figure.savefig(path.with_suffix(".png"), dpi=110)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--only", default="", help="contestants whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="one seed, twenty seconds")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    seeds, seconds = (1, 20.0) if options.quick else (options.seeds, options.seconds)
+    output = options.output or HERE / ("quick_results.csv" if options.quick else "results.csv")
+    chosen = [c for c in CONTESTANTS if options.only in c.name]
+    with output.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for case in options.cases:
+            print(case)
+            for contestant in chosen:
+                run = theirs if contestant.peer else ours
+                ends = []
+                try:
+                    for seed in range(seeds):
+                        rows = list(run(case, contestant, seconds, seed, options.threads))
+                        ends.append(best_until(rows, 1.2 * seconds))
+                        for row in rows:
+                            kept = {
+                                "seconds": f"{row['seconds']:.2f}",
+                                "relative_l2": f"{row['relative_l2']:.2e}",
+                            }
+                            known = {"case": case, "contestant": contestant.name, "seed": seed}
+                            writer.writerow({**known, **row, **kept})
+                        file.flush()
+                except Unavailable as reason:
+                    print(f"  {contestant.name} is left out: {reason}", file=sys.stderr)
+                    continue
+                print(
+                    f"  {contestant.name:42} {statistics.median(ends):9.1e}"
+                    f" ({min(ends):.1e} to {max(ends):.1e})",
+                    flush=True,
+                )
+    plot(output, seconds)
+
+
+if __name__ == "__main__":
+    main()
