@@ -54,6 +54,8 @@ class AdamConfig(PhaseConfig):
     beta2: float = 0.999
     eps: float = 1e-8
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    patience: int | None = None
+    least_fall: float = 0.05
 
 
 @dataclass

@@ -153,7 +153,26 @@ def test_adam_is_adam() -> None:
         assert torch.allclose(objective.x, x, rtol=1e-12)
 
 
-@pytest.mark.parametrize("make", [lambda: Adam(lr=0.05), lambda: LBFGS(history=3)])
+def test_adam_hands_over_when_it_stalls_and_not_before() -> None:
+    objective = Function(bowl, [0.0, 0.0])
+    optimiser = Adam(lr=0.05, patience=10, least_fall=0.2)
+    optimiser.begin(objective)
+    losses = []
+    while True:
+        report = optimiser.step(objective)
+        losses.append(float(report.evaluation.loss))
+        means = [sum(losses[k : k + 10]) / 10 for k in range(0, len(losses) - 9, 10)]
+        fell = len(means) < 2 or means[-1] <= 0.8 * means[-2]
+        assert report.stalled == (len(losses) % 10 == 0 and not fell)
+        if report.stalled:
+            break
+        assert len(losses) < 2000
+    assert len(losses) > 50 and "fell by less than 20%" in report.note
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Adam(lr=0.05), lambda: Adam(lr=0.05, patience=4), lambda: LBFGS(history=3)]
+)
 def test_the_state_is_complete(make: Callable[[], Optimiser], tmp_path) -> None:
     objective = Function(rosenbrock, [-1.2, 1.0, 0.3])
     optimiser = make()
@@ -177,6 +196,8 @@ def test_the_state_is_complete(make: Callable[[], Optimiser], tmp_path) -> None:
         (lambda: Adam(eps=-1.0), "eps"),
         (lambda: Adam(beta1=1.0), "beta1"),
         (lambda: Adam(steps=0), "steps"),
+        (lambda: Adam(patience=0), "patience"),
+        (lambda: Adam(least_fall=1.0), "least_fall"),
         (lambda: Adam(time_share=1.5), "time_share"),
         (lambda: LBFGS(history=0), "history"),
         (lambda: LBFGS(max_evaluations=1), "max_evaluations"),
