@@ -10,17 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pinnderiv.derivatives import engines, safety
+from pinnderiv.derivatives import engines, operators, partials, safety
 from pinnderiv.derivatives.engine import Function
 from pinnderiv.derivatives.engines import Candidate
 from pinnderiv.derivatives.evaluate import points
+from pinnderiv.derivatives.linear import LinearParts
+from pinnderiv.derivatives.operators import Transform
 from pinnderiv.derivatives.partials import squares
 from pinnderiv.derivatives.request import normalise_dims, parse_names
 from pinnderiv.derivatives.taylor.dispatch import Operation
 from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.transforms import outside_inference_mode
 from pinnderiv.derivatives.work import Work
-from pinnderiv.errors import ArgumentError, UnsupportedOperationError
+from pinnderiv.errors import ArgumentError, DtypeError, UnsupportedOperationError
 
 _SIMPLE = {
     "jacobian": Work.gradient,
@@ -33,6 +35,16 @@ _SIMPLE = {
     "hvp": Work.product,
     "biharmonic": lambda columns: Work.partials(squares(range(columns))),
 }
+
+_ARGUMENTS = {
+    "laplacian": ("dims", "weights"),
+    "biharmonic": ("dims",),
+    "partial": ("dims",),
+    "derivatives": ("request", "coordinates", "outputs"),
+    "second_order_operator": ("matrix",),
+    "linear_operator": ("second", "matrix", "first", "zeroth"),
+}
+"""What changes the work of a transform."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ class Explanation:
         rules: what Taylor mode makes of each PyTorch call of f: its rule's kind, or "fallback";
             empty where Taylor mode cannot follow f.
         channels: how many tangents and curvature channels Taylor mode carries.
+        note: what to know of f besides, or "".
     """
 
     operator: str
@@ -57,6 +70,7 @@ class Explanation:
     operations: dict[str, str]
     rules: tuple[Operation, ...] = ()
     channels: int = 0
+    note: str = ""
 
     @property
     def fallbacks(self) -> tuple[Operation, ...]:
@@ -81,38 +95,51 @@ class Explanation:
                 f"{6 * self.channels} evaluations of it where a rule takes {self.channels + 1}; "
                 "strict=True refuses that"
             )
+        if self.note:
+            lines.append(f"  {self.note}")
         return "\n".join(lines)
 
     __repr__ = __str__
 
 
 @outside_inference_mode
-def explain(f: Function, x: Tensor, operator: str = "laplacian", **arguments: Any) -> Explanation:
+def explain(
+    f: Function, x: Tensor, operator: str | Transform = "laplacian", **arguments: Any
+) -> Explanation:
     """Which engine ``method="auto"`` takes for this f and x, and why.
 
     Args:
         f: the function.
         x: points ``(*batch, D)``.
-        operator: the name of a transform, such as "laplacian".
+        operator: a transform, or its name, such as "laplacian".
         **arguments: what the transform would be given besides and that changes the work:
-            ``dims`` for laplacian, partial and biharmonic; ``request``, ``coordinates`` and
-            ``outputs`` for derivatives.
+            ``dims`` for laplacian, partial and biharmonic; ``weights`` for laplacian; ``request``,
+            ``coordinates`` and ``outputs`` for derivatives; ``matrix`` for
+            second_order_operator; that, ``second``, ``first`` and ``zeroth`` for
+            linear_operator.
 
     Returns:
         An :class:`Explanation`, which prints readably.
 
     Raises:
-        ArgumentError: an unknown operator.
+        ArgumentError: an unknown operator, or an argument that it does not have.
         UnsupportedOperationError: no engine is right for f; the message says why each is not.
         PinnderivError: f or x is refused, as by the transform itself.
     """
+    if not callable(f):
+        swapped = " You gave them in the other order." if callable(x) else ""
+        raise DtypeError(
+            f"f must be a function or a torch.nn.Module, got {type(f).__name__}: f comes first, "
+            f"explain(f, x, 'laplacian').{swapped}"
+        )
     x = points(x, True)
-    work = _work(operator, x.shape[-1], arguments)
+    name: str = _name(operator)
+    work = _work(name, x, arguments)
     found = tuple(engines.candidates(f, x, work))
     right = [c for c in found if c.objection is None]
     if not right:
         raise UnsupportedOperationError(
-            f"no method is right for {operator} of this function: "
+            f"no method is right for {name} of this function: "
             + "; ".join(f"method={c.method!r} {c.objection}" for c in found)
             + "."
         )
@@ -123,9 +150,17 @@ def explain(f: Function, x: Tensor, operator: str = "laplacian", **arguments: An
         reason = f"because {cheaper[0].method!r}, though cheaper, {cheaper[0].objection}."
     elif len(right) == 1 and len(found) > 1:
         reason = "the only one that is right for this function."
-    operations = safety.profile(f, x).operations
+    known = safety.profile(f, x)
+    note = known.flatness if work.order > 1 else ""
     return Explanation(
-        operator, chosen.method, reason, found, dict(operations), _rules(f, x), work.channels
+        name,
+        chosen.method,
+        reason,
+        found,
+        dict(known.operations),
+        _rules(f, x),
+        work.channels,
+        note,
     )
 
 
@@ -138,8 +173,20 @@ def _rules(f: Function, x: Tensor) -> tuple[Operation, ...]:
         return ()
 
 
-def _work(operator: str, columns: int, arguments: dict[str, Any]) -> Work:
-    dims: Sequence[int] | None = arguments.get("dims")
+def _work(operator: str, x: Tensor, arguments: dict[str, Any]) -> Work:
+    names = (*_SIMPLE, "partial", "derivatives")
+    if operator not in names:
+        raise ArgumentError(
+            f"operator={operator!r} is unknown; choose one of {names}.{_hint(operator, names)}"
+        )
+    taken = _ARGUMENTS.get(operator, ())
+    for name in arguments:
+        if name not in taken:
+            raise ArgumentError(
+                f"explain got {name!r}, but of the arguments of {operator} only "
+                f"{taken or 'none'} change its work.{_hint(name, taken)}"
+            )
+    columns, dims = x.shape[-1], arguments.get("dims")
     if operator == "partial":
         index = normalise_dims(() if dims is None else dims, columns, repeat=True)
         return Work.partials((index,))
@@ -152,9 +199,22 @@ def _work(operator: str, columns: int, arguments: dict[str, Any]) -> Work:
             ) from None
         named = parse_names(request, coordinates, arguments.get("outputs", ("u",)))
         return Work.partials(tuple({index for _, index in named.values()}))
-    if operator in _SIMPLE:
-        return _SIMPLE[operator](columns if dims is None else len(normalise_dims(dims, columns)))
-    names = (*_SIMPLE, "partial", "derivatives")
-    close = difflib.get_close_matches(str(operator), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ArgumentError(f"operator={operator!r} is unknown; choose one of {names}.{hint}")
+    if operator == "laplacian":
+        chosen = normalise_dims(dims, columns)
+        return LinearParts.weighted(chosen, arguments.get("weights"), x, True).work
+    given = [arguments.get(name) for name in ("second", "matrix", "first", "zeroth")]
+    if any(part is not None for part in given):
+        second, matrix, first, zeroth = given
+        return LinearParts.general(second, matrix, first, zeroth, x, True).work
+    return _SIMPLE[operator](columns if dims is None else len(normalise_dims(dims, columns)))
+
+
+def _hint(name: Any, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _name(operator: Any) -> Any:
+    """The name of a transform that is given itself."""
+    home = getattr(operator, "__module__", None)
+    return operator.__name__ if home in (operators.__name__, partials.__name__) else operator

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
 
-from pinnderiv.derivatives import explain, laplacian
-from pinnderiv.errors import ArgumentError, BatchMixingError, ShapeError, UnsupportedOperationError
+from pinnderiv.derivatives import explain, jacobian, laplacian, stochastic
+from pinnderiv.errors import (
+    ArgumentError,
+    BatchMixingError,
+    DtypeError,
+    ShapeError,
+    UnsupportedOperationError,
+)
 from tests import case_functions as custom
 from tests.derivatives.common import network, points
 
@@ -108,3 +116,71 @@ def test_in_inference_mode() -> None:
 def test_wrong_arguments(operator: str, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         explain(network(3, 1), X, operator, **arguments)
+
+
+def test_an_argument_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"'dimz'.*Did you mean 'dims'"):
+        explain(network(3, 1), X, "laplacian", dimz=(0,))
+    with pytest.raises(ArgumentError, match=r"'dims'.*none"):
+        explain(network(3, 1), X, "hessian", dims=(0,))
+
+
+def test_a_transform_itself_is_taken() -> None:
+    assert explain(network(3, 1), X, laplacian).operator == "laplacian"
+    with pytest.raises(ArgumentError, match="is unknown"):
+        explain(network(3, 1), X, stochastic.laplacian)
+
+
+def test_f_comes_first() -> None:
+    with pytest.raises(DtypeError, match=r"f comes first.*the other order"):
+        explain(X, network(3, 1))
+
+
+def test_a_linear_operator_is_explained_by_its_parts() -> None:
+    def channels(**parts: object) -> int:
+        return explain(network(3, 1), X, "linear_operator", **parts).channels
+
+    assert channels(first=(1.0, 0.0, 0.0)) == 1
+    assert channels(second=(1.0, 0.0, -1.0)) == 3
+    assert channels(second=(1.0, 0.5, -1.0), first=(1.0, 0.0, 0.0)) == 4
+    assert channels(matrix=torch.eye(3)) == channels()
+    assert channels(zeroth=2.0) == 1
+    with pytest.raises(ShapeError, match="first has shape"):
+        channels(first=(1.0, 0.0))
+    # A part of f without second derivatives is no obstacle to an operator of first order.
+    kinked = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)).double()
+    assert not explain(kinked, X, "linear_operator", first=(1.0, 0.0, 0.0)).note
+
+
+@pytest.mark.parametrize(
+    "activation", [nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ReLU6, nn.Hardtanh, nn.RReLU]
+)
+def test_users_of_kinked_activations_are_told_once(activation: type[nn.Module]) -> None:
+    net = nn.Sequential(nn.Linear(3, 16), activation(), nn.Linear(16, 1)).double().eval()
+    with warnings.catch_warnings(record=True) as none:
+        warnings.simplefilter("always")
+        jacobian(net)(X)
+    assert not none
+    with pytest.warns(UserWarning, match=r"piecewise linear.*smooth activation"):
+        laplacian(net)(X)
+    with warnings.catch_warnings(record=True) as none:
+        warnings.simplefilter("always")
+        laplacian(net)(X)
+        laplacian(net, method="reverse")(points(7, 3))
+    assert not none
+    assert "piecewise linear" in str(explain(net, X))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.Linear(3, 1),
+        nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1)),
+        nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)),
+    ],
+)
+def test_others_are_not(net: nn.Module) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        laplacian(net.double())(X)
+        assert not explain(net, X).note

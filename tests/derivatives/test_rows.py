@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pinnderiv.derivatives import laplacian
 from pinnderiv.errors import BatchMixingError
@@ -36,3 +36,17 @@ def test_an_offset_alone_is_no_mixing(dtype: torch.dtype, method: str) -> None:
             points(64, 2, dtype=dtype)
         )
         assert found.shape == (64, 2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 100.0, 1e4])
+def test_batch_norm_in_training_is_mixing_for_every_method(
+    offset: float, dtype: torch.dtype, method: str
+) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1)]
+    net = nn.Sequential(*layers).to(dtype)
+    x = points(64, 2, dtype=dtype)
+    with pytest.raises(BatchMixingError, match=r"BatchNorm1d '1'.*net.eval\(\)"):
+        laplacian(lambda y: offset + net(y), method=method)(x)
