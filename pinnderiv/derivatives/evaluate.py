@@ -14,6 +14,7 @@ from pinnderiv.derivatives import engines, safety
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.recompute import recomputed
 from pinnderiv.derivatives.request import check_points
+from pinnderiv.derivatives.rows import check_returned
 from pinnderiv.derivatives.transforms import (
     can_look_at_numbers,
     inside_transform,
@@ -120,7 +121,7 @@ def evaluate(
     engine = engines.choose(f, x, work, options.method, options.check, options.strict)
     known = safety.profile(f, x) if options.guarded else None
     if known is None or known.modified_input:
-        f = _on_a_copy(f)
+        f = _on_a_copy(f, examined=known is not None)
     coefficients = coefficients or {}
     size = options.chunk_size
     if known is not None and size is not None and x.ndim > 1 and not known.probe.free:
@@ -147,9 +148,20 @@ def points(x: Any, check: bool) -> Tensor:
     return ordinary(x)
 
 
-def _on_a_copy(f: Function) -> Function:
-    """f on a copy of its argument, so that its in-place operations touch nobody's points."""
-    return lambda y: f(y.clone())
+def _on_a_copy(f: Function, examined: bool) -> Function:
+    """f on a copy of its argument, so that its in-place operations touch nobody's points.
+
+    What the guard has not looked at is looked at here: what f returns must be a tensor with
+    the rows of its argument.
+    """
+
+    def apply(y: Tensor) -> Tensor:
+        value = f(y.clone())
+        if not examined and can_look_at_numbers():
+            check_returned(value, y)
+        return value
+
+    return apply
 
 
 def _in_chunks(

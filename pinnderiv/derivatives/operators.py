@@ -24,13 +24,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pinnderiv.derivatives import engines
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.evaluate import Coefficient, Options, evaluate, points
 from pinnderiv.derivatives.linear import LinearParts
-from pinnderiv.derivatives.request import as_coefficient, normalise_dims
+from pinnderiv.derivatives.request import as_coefficient, check_dims, normalise_dims
 from pinnderiv.derivatives.transforms import attached, outside_inference_mode
 from pinnderiv.derivatives.work import Work
 from pinnderiv.errors import ArgumentError, ShapeError
@@ -175,6 +176,7 @@ def laplacian(
         PinnderivError: as the module describes.
     """
     options = Options(f, method, chunk_size, check, strict)
+    check_dims(dims)
 
     @outside_inference_mode
     def apply(x: Tensor) -> Any:
@@ -304,7 +306,10 @@ def hvp(
 
     def compute(engine: Engine, g: Function, y: Tensor, v: Tensor) -> Mapping[str, Tensor]:
         product = engines.hvp_of(engine, g, y, options.guarded)
-        return {"result": product(g, y, v.expand_as(y))}
+        result = product(g, y, v.expand_as(y))
+        if torch.is_grad_enabled() and not result.requires_grad:
+            result = attached(result, g(y))
+        return {"result": result}
 
     @outside_inference_mode
     def apply(x: Tensor, v: Any) -> Tensor:

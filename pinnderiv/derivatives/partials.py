@@ -14,8 +14,8 @@ from torch import Tensor
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.evaluate import Options, evaluate, points
 from pinnderiv.derivatives.operators import Transform
-from pinnderiv.derivatives.request import MultiIndex, normalise_dims, parse_names
-from pinnderiv.derivatives.transforms import outside_inference_mode
+from pinnderiv.derivatives.request import MultiIndex, check_dims, normalise_dims, parse_names
+from pinnderiv.derivatives.transforms import attached, outside_inference_mode
 from pinnderiv.derivatives.work import Work
 from pinnderiv.errors import ArgumentError, ShapeError
 
@@ -47,6 +47,7 @@ def partial(
         PinnderivError: as the module describes.
     """
     options = Options(f, method, chunk_size, check, strict)
+    check_dims(dims)
     if dims is None:
         raise ArgumentError("partial needs dims, such as (0, 0) for ∂²f/∂x₀².")
     dims = normalise_dims(dims, None, repeat=True)
@@ -57,7 +58,7 @@ def partial(
         index = tuple(sorted(normalise_dims(dims, x.shape[-1], repeat=True)))
 
         def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[Any, Tensor]:
-            return engine.partials(g, y, (index,))
+            return _partials(engine, g, y, (index,))
 
         return evaluate(options, x, Work.partials((index,)), compute)[index]
 
@@ -90,11 +91,12 @@ def biharmonic(
         PinnderivError: as the module describes.
     """
     options = Options(f, method, chunk_size, check, strict)
+    check_dims(dims)
 
     def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[str, Tensor]:
         indices = squares(normalise_dims(dims, y.shape[-1]))
         # Each mixed pair stands twice in the double sum.
-        found = engine.partials(g, y, indices)
+        found = _partials(engine, g, y, indices)
         terms = [(1 if i[0] == i[3] else 2) * found[i] for i in indices]
         return {"result": sum(terms[1:], start=terms[0])}
 
@@ -151,7 +153,7 @@ def derivatives(
     work = Work.partials(indices)
 
     def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[Any, Tensor]:
-        found = engine.partials(g, y, indices)
+        found = _partials(engine, g, y, indices)
         count = found[indices[0]].shape[-1]
         if count != len(outputs):
             raise ShapeError(
@@ -172,3 +174,11 @@ def derivatives(
         return {name: found[index][..., output] for name, (output, index) in wanted.items()}
 
     return apply
+
+
+def _partials(
+    engine: Engine, f: Function, x: Tensor, indices: Sequence[MultiIndex]
+) -> dict[MultiIndex, Tensor]:
+    """Partial derivatives that are a part of the graph of f(x), also where they are constants."""
+    found = engine.partials(f, x, list(dict.fromkeys([(), *indices])))
+    return {index: attached(found[index], found[()]) for index in indices}

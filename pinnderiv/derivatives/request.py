@@ -74,7 +74,7 @@ def check_points(x: Any, *, finite: bool) -> None:
     if not isinstance(x, Tensor) and not is_carrier(x):
         raise DtypeError(
             f"x must be a torch.Tensor of shape (*batch, D), got {type(x).__name__}: "
-            "convert it with torch.as_tensor(x, dtype=torch.float32)."
+            f"convert it with torch.as_tensor(x, dtype={_default_dtype()})."
         )
     if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_nested or x.is_meta):
         kind = "nested" if x.is_nested else "on the device 'meta'" if x.is_meta else "sparse"
@@ -99,6 +99,25 @@ def check_points(x: Any, *, finite: bool) -> None:
         raise ArgumentError(
             f"{rows.shape[0]} of the points are not finite (the first is {place} = "
             f"{x[where].tolist()}): every derivative there would be NaN. Remove these points."
+        )
+
+
+def _default_dtype() -> torch.dtype:
+    """What parameters are made in, so that points of that dtype fit a network."""
+    default = torch.get_default_dtype()
+    return default if default in (torch.float32, torch.float64) else torch.float32
+
+
+def check_dims(dims: Any) -> None:
+    """Refuses points in the place of column numbers, which would go unnoticed until the call.
+
+    Raises:
+        ArgumentError: ``dims`` is a tensor of numbers that count nothing.
+    """
+    if is_carrier(dims) or (isinstance(dims, Tensor) and dims.is_floating_point()):
+        raise ArgumentError(
+            f"dims is a tensor of {dims.dtype}, but must be column numbers, such as (0, 1). Did "
+            "you mean the points, laplacian(f)(x), or weights=...?"
         )
 
 

@@ -76,17 +76,18 @@ class ReverseEngine(Engine):
         self, f: Function, x: Tensor, indices: Sequence[MultiIndex]
     ) -> dict[MultiIndex, Tensor]:
         basis = unit_vectors(range(x.shape[-1]), x)
+        wanted = [index for index in indices if index]
 
         def collect(u: _Recorded) -> Tensor:
             found: list[dict[MultiIndex, Tensor]] = []
-            for m, gradient in enumerate(_gradients(u) if any(indices) else ()):
-                found.append({(): u.tensor[..., m]})
-                _explore(gradient, (), indices, basis, found[-1])
-            if not found:
-                return torch.stack([u.tensor for _ in indices])
-            return torch.stack([torch.stack([d[i] for d in found], dim=-1) for i in indices])
+            for gradient in _gradients(u):
+                found.append({})
+                _explore(gradient, (), wanted, basis, found[-1])
+            return torch.stack([torch.stack([d[i] for d in found], dim=-1) for i in wanted])
 
-        return dict(zip(indices, _record(f, x, collect)[1], strict=True))
+        value, stack = _record(f, x, collect if wanted else lambda u: u.tensor[None])
+        lowest = {(): value} if () in indices else {}
+        return lowest | dict(zip(wanted, stack[: len(wanted)], strict=True))
 
     def hvp(self, f: Function, x: Tensor, v: Tensor) -> Tensor:
         """Forward over reverse: one forward-mode pass through the gradients."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pinnderiv.derivatives.engine import Function
 from pinnderiv.derivatives.probe import Probe
-from pinnderiv.derivatives.transforms import outside_transforms, plain
+from pinnderiv.derivatives.transforms import is_carrier, outside_transforms, plain
 from pinnderiv.derivatives.watch import (
     Observation,
     first_module_that_mixes,
@@ -162,12 +162,26 @@ def _explained(
     return None
 
 
-def _check_output(value: Any, x: Tensor) -> None:
-    if not isinstance(value, Tensor):
+def check_returned(value: Any, x: Tensor) -> None:
+    """Refuses what is no tensor, or carrier, with a row for each of x.
+
+    Raises:
+        DtypeError, ShapeError: so it is.
+    """
+    _check_kind(value)
+    _check_batch(value, x)
+
+
+def _check_kind(value: Any) -> None:
+    if not isinstance(value, Tensor) and not is_carrier(value):
         raise DtypeError(
             f"f(x) returned {type(value).__name__}, but must return one tensor of shape "
             "(*batch, M). If f returns several, stack them: torch.cat([...], dim=-1)."
         )
+
+
+def _check_output(value: Any, x: Tensor) -> None:
+    _check_kind(value)
     if value.ndim and value.shape[-1] == 0:
         raise ShapeError(f"f(x) has shape {tuple(value.shape)}: it has no outputs, M = 0.")
     if value.dtype != x.dtype:

@@ -28,9 +28,9 @@ from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.evaluate import Coefficient, Options, evaluate, points
 from pinnderiv.derivatives.operators import Transform
 from pinnderiv.derivatives.request import Collapsed, as_coefficient, check_symmetric
-from pinnderiv.derivatives.transforms import outside_inference_mode
+from pinnderiv.derivatives.transforms import attached, outside_inference_mode
 from pinnderiv.derivatives.work import Work
-from pinnderiv.errors import ArgumentError
+from pinnderiv.errors import ArgumentError, DtypeError
 
 SAMPLERS = ("rademacher", "gaussian", "coordinates")
 
@@ -167,6 +167,11 @@ class _Draw:
             close = difflib.get_close_matches(str(self.sampler), SAMPLERS, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ArgumentError(f"sampler={self.sampler!r} is unknown; use {SAMPLERS}.{hint}")
+        if self.generator is not None and not isinstance(self.generator, torch.Generator):
+            raise DtypeError(
+                f"generator={self.generator!r} must be a torch.Generator on x.device, such as "
+                "torch.Generator(x.device).manual_seed(0)."
+            )
         least = 2 if self.standard_error else 1
         if isinstance(self.samples, bool) or not isinstance(self.samples, int):
             raise ArgumentError(f"samples={self.samples!r} must be a whole number of directions.")
@@ -179,6 +184,11 @@ class _Draw:
         columns = x.shape[-1]
         lead = tuple(x.shape[:-1]) if self.per_point else ()
         shape = (*lead, self.samples, columns)
+        if self.generator is not None and self.generator.device.type != x.device.type:
+            raise ArgumentError(
+                f"generator is on {self.generator.device} but x is on {x.device}: generator must "
+                "be a torch.Generator on x.device."
+            )
         where: dict[str, Any] = {"device": x.device, "generator": self.generator}
         if self.sampler == "gaussian":
             return torch.randn(shape, dtype=x.dtype, **where)
@@ -287,4 +297,5 @@ class _Estimator:
             value, result = engine.collapsed(f, x, request)
         if zeroth is not None:
             result = result + zeroth.unsqueeze(-1) * value
-        return {**found, "result": result}
+        found = {**found, "result": result}
+        return {name: attached(tensor, value) for name, tensor in found.items()}

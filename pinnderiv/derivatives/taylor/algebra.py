@@ -22,8 +22,9 @@ from pinnderiv.derivatives.taylor import chain
 from pinnderiv.derivatives.taylor.channels import each, lift, product, spread, total
 from pinnderiv.derivatives.taylor.dispatch import Unsuited, active, call, dispatch, strip
 from pinnderiv.derivatives.taylor.jet import Jet
-from pinnderiv.derivatives.taylor.registry import Rule, named, register
+from pinnderiv.derivatives.taylor.registry import Rule, named, readable, register
 from pinnderiv.derivatives.taylor.run import Run
+from pinnderiv.errors import ArgumentError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -111,12 +112,28 @@ def elementwise(*targets: Any, third: bool = False) -> Decorator:
         def apply(run: Run, z: Any, *options: Any, **keywords: Any) -> Any:
             if not active(run, z) or _holds(run, options) or _holds(run, keywords.values()):
                 raise Unsuited
-            return Jet(run, *chain.compose(run, formula, z, options, keywords, third, reuses))
+            return Jet(run, *chain.compose(run, complete, z, options, keywords, third, reuses))
 
+        def complete(*given: Any, **named_given: Any) -> Any:
+            found = formula(*given, **named_given)
+            if not isinstance(found, tuple) or len(found) < wanted:
+                got = f"{len(found)} items" if isinstance(found, tuple) else type(found).__name__
+                names = " or ".join(map(_name_of, targets))
+                raise ArgumentError(
+                    f"the rule of {names} must return (y, y′, y″{', φ‴' if third else ''}), as "
+                    f"tensors or None where a derivative is zero; it returned {got}."
+                )
+            return found
+
+        wanted = 4 if third else 3
         register(Rule("elementwise", apply), *targets)
         return formula
 
     return decorate
+
+
+def _name_of(target: Any) -> str:
+    return target if isinstance(target, str) else readable(target)
 
 
 def elementwise2(*targets: Any) -> Decorator:

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_flatten
 from pinnderiv.derivatives.taylor import dispatch
 from pinnderiv.derivatives.taylor.channels import spread
 from pinnderiv.derivatives.taylor.jet import Jet
+from pinnderiv.derivatives.taylor.registry import named
 from pinnderiv.derivatives.taylor.run import Pairs, Run, Structure, Sum, enter_level, leave_level
 from pinnderiv.derivatives.taylor.witness import limit
 from pinnderiv.errors import ArgumentError, DtypeError
@@ -21,7 +22,7 @@ _PAIRS = ((0, 0, 1), (0, 1, 1))
 
 
 def check_rule(
-    function: Callable[..., Any], *args: Any, tolerance: float = 1e-6, **kwargs: Any
+    function: Callable[..., Any] | str, *args: Any, tolerance: float = 1e-6, **kwargs: Any
 ) -> float:
     """Compares the rule of a function with finite differences, which share no formula with it.
 
@@ -30,7 +31,7 @@ def check_rule(
     and for single pairs of directions, and the gradient of all of these, which training uses.
 
     Args:
-        function: what the rule was registered for.
+        function: what the rule was registered for, or the name of a PyTorch function.
         args: arguments at which it is smooth; float64 tensors are differentiated.
         tolerance: largest error allowed, relative to the largest entry of each quantity.
         kwargs: further arguments, constants.
@@ -42,6 +43,17 @@ def check_rule(
         DtypeError: no argument is a float64 tensor.
         ArgumentError: the rule disagrees with the function.
     """
+    if isinstance(function, str):
+        function = named(function)[0]
+    if not callable(function):
+        raise DtypeError(
+            f"check_rule takes the function that a rule was registered for, got {function!r}."
+        )
+    if dispatch.rule_of(function) is None and dispatch.related(function) is None:
+        raise ArgumentError(
+            f"{dispatch.readable(function)} has no rule: register one, for example with "
+            "pinnderiv.taylor.elementwise."
+        )
     places = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.dtype == torch.float64]
     if not places:
         raise DtypeError(

@@ -124,20 +124,26 @@ class TaylorEngine(Engine):
         self, f: Function, x: Tensor, indices: Sequence[MultiIndex]
     ) -> dict[MultiIndex, Tensor]:
         """Taylor mode of Taylor mode: two orders for each level."""
-        inner = sorted({index[-2:] for index in indices})
-        outer = sorted({index[:-2] for index in indices})
-        outputs: list[int] = []
+        wanted = [index for index in indices if index]
+        inner = sorted({index[-2:] for index in wanted})
+        outer = sorted({index[:-2] for index in wanted})
+        values: list[Any] = []
 
         def second_order(y: Tensor) -> Tensor:
-            found = self.partials(f, y, inner)
-            outputs[:] = [found[inner[0]].shape[-1]]
+            found = self.partials(f, y, [(), *inner])
+            values[:] = [found[()]]
             return torch.cat([found[i] for i in inner], -1)
 
         found = self.partials(second_order, x, outer)
-        width = outputs[0]
-        return {
+        value = values[0]
+        width = value.shape[-1]
+        # The value as it was before the passes around the innermost one, which are over.
+        while isinstance(value, Jet) and (value.run.root or value.run).over:
+            value = value.value
+        lowest = {(): value} if () in indices else {}
+        return lowest | {
             index: found[index[:-2]][..., start : start + width]
-            for index in indices
+            for index in wanted
             for start in (inner.index(index[-2:]) * width,)
         }
 

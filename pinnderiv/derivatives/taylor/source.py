@@ -10,6 +10,7 @@ from types import FrameType
 import torch
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
+_LONGEST = 60
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -29,6 +30,8 @@ def user_line() -> str:
             module = type(owner).__name__
         if not file.startswith((_TORCH, _OURS, "<frozen")):
             text = linecache.getline(file, frame.f_lineno).strip()
+            if len(text) > _LONGEST:  # what follows it in the message must not be lost
+                text = text[: _LONGEST - 1] + "…"
             where = f"{os.path.basename(file)}:{frame.f_lineno}"
             line = f"{where}: {text}" if text else where
             return f"{line} (in {module})" if module else line
