@@ -48,9 +48,11 @@ class Coefficient:
         return self.value.reshape(-1, *self.value.shape[batch:])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Options:
-    """What every transform is told, checked when the transform is made.
+    """What every transform is told, checked when the transform is made; never changed.
+
+    Not frozen: torch.compile cannot rebuild a frozen instance, as it must where transforms nest.
 
     Raises:
         DtypeError: f cannot be called.

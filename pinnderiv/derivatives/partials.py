@@ -6,7 +6,6 @@ They take the keyword arguments, and raise the errors, that `operators.py` descr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations_with_replacement
 from typing import Any
 
 from torch import Tensor
@@ -111,7 +110,9 @@ def biharmonic(
 
 def squares(columns: Sequence[int]) -> list[MultiIndex]:
     """The indices (i, i, j, j) with i ≤ j of the biharmonic operator."""
-    return [(i, i, j, j) for i, j in combinations_with_replacement(sorted(columns), 2)]
+    ordered = sorted(columns)
+    # Not by itertools, which torch.compile cannot follow.
+    return [(i, i, j, j) for n, i in enumerate(ordered) for j in ordered[n:]]
 
 
 def derivatives(

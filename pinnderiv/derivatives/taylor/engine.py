@@ -100,7 +100,7 @@ class TaylorEngine(Engine):
     def partials(
         self, f: Function, x: Tensor, indices: Sequence[MultiIndex]
     ) -> dict[MultiIndex, Tensor]:
-        if max((len(i) for i in indices), default=0) > 2:
+        if max([0, *[len(i) for i in indices]]) > 2:
             return self._of_higher_order(f, x, indices)
         columns = sorted({column for index in indices for column in index})
         row = {column: number for number, column in enumerate(columns)}

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("compiled_step.py")
+OPERATORS = PROGRAM.with_name("compiled_operators.py")
 ROOT = PROGRAM.parents[3]
 
 
@@ -29,6 +30,15 @@ ROOT = PROGRAM.parents[3]
 def test_a_compiled_step_equals_the_eager_one(
     backend: str, networks: list[str], tmp_path: Path
 ) -> None:
+    _compare(PROGRAM, backend, networks, tmp_path)
+
+
+def test_compiled_operators_equal_the_eager_ones(tmp_path: Path) -> None:
+    names = ["partial", "third", "derivatives", "biharmonic", "hessian", "laplacian"]
+    _compare(OPERATORS, "aot_eager", names, tmp_path)
+
+
+def _compare(program: Path, backend: str, names: list[str], tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -36,7 +46,7 @@ def test_a_compiled_step_equals_the_eager_one(
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
     }
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), backend, *networks],
+        [sys.executable, str(program), backend, *names],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
@@ -45,4 +55,4 @@ def test_a_compiled_step_equals_the_eager_one(
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count(" equal, first call ") == len(networks)
+    assert done.stdout.count(" equal, first call") == len(names)
