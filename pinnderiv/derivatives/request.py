@@ -49,7 +49,8 @@ class Collapsed:
 def unit_vectors(dims: Sequence[int], x: Tensor) -> Tensor:
     """Unit vectors e_d, ``(K, D)``, in the dtype and on the device of ``x (*batch, D)``."""
     columns = torch.as_tensor(list(dims), device=x.device, dtype=torch.long)
-    return torch.nn.functional.one_hot(columns, x.shape[-1]).to(x.dtype)
+    # one_hot would check its argument once more, in kernels of its own where this is compiled
+    return (columns.unsqueeze(1) == torch.arange(x.shape[-1], device=x.device)).to(x.dtype)
 
 
 def directions_of(request: Collapsed, x: Tensor) -> Tensor:
