@@ -14,6 +14,7 @@ from pinnderiv.derivatives.evaluate import Coefficient
 from pinnderiv.derivatives.request import (
     Collapsed,
     as_coefficient,
+    as_numbers,
     check_symmetric,
     diagonalise,
     directions_first,
@@ -30,10 +31,12 @@ class LinearParts:
         dims: the columns that ``second`` weighs.
         coefficients: any of "second" ``(K,)``, "matrix" ``(D, D)``, "first" ``(D,)`` and
             "zeroth" ``()``, each also with the batch in front.
+        numbers: "second" as Python numbers, where it was given as such.
     """
 
     dims: tuple[int, ...]
     coefficients: Mapping[str, Coefficient]
+    numbers: tuple[float, ...] | None = None
 
     @classmethod
     def weighted(cls, dims: tuple[int, ...], weights: Any, x: Tensor, check: bool) -> LinearParts:
@@ -44,9 +47,9 @@ class LinearParts:
         """
         if weights is None:
             w = torch.ones(len(dims), dtype=x.dtype, device=x.device)
-        else:
-            w = as_coefficient(weights, x, (len(dims),), "weights", finite=check)
-        return cls(dims, {"second": Coefficient(w, 1)})
+            return cls(dims, {"second": Coefficient(w, 1)}, (1.0,) * len(dims))
+        w = as_coefficient(weights, x, (len(dims),), "weights", finite=check)
+        return cls(dims, {"second": Coefficient(w, 1)}, as_numbers(weights))
 
     @classmethod
     def general(
@@ -60,6 +63,7 @@ class LinearParts:
         columns = x.shape[-1]
         dims = tuple(range(columns))
         given: dict[str, Coefficient] = {}
+        numbers = None
         if matrix is not None:
             a = as_coefficient(matrix, x, (columns, columns), "matrix", finite=check)
             check_symmetric(a)
@@ -69,14 +73,16 @@ class LinearParts:
             given["matrix"] = Coefficient(a, 2)
         elif second is not None:
             w = as_coefficient(second, x, (columns,), "second", finite=check)
-            dims = _nonzero(w)
+            numbers = as_numbers(second)
+            dims = _nonzero(w, numbers)
+            numbers = None if numbers is None else tuple(numbers[d] for d in dims)
             given["second"] = Coefficient(w[..., list(dims)], 1)
         if first is not None:
             b = as_coefficient(first, x, (columns,), "first", finite=check)
             given["first"] = Coefficient(b, 1)
         if zeroth is not None:
             given["zeroth"] = Coefficient(as_coefficient(zeroth, x, (), "zeroth", finite=check), 0)
-        return cls(dims, given)
+        return cls(dims, given, numbers)
 
     @property
     def work(self) -> Work:
@@ -103,7 +109,8 @@ class LinearParts:
             directions, weights = diagonalise(matrix)
             request = Collapsed(None, directions, weights, first)
         elif second is not None and self.dims:
-            request = Collapsed(self.dims, None, directions_first(second, x), first)
+            weights = directions_first(second, x)
+            request = Collapsed(self.dims, None, weights, first, self.numbers)
         elif first is not None:
             request = Collapsed((), None, x.new_zeros(0), first)
         else:
@@ -117,9 +124,11 @@ class LinearParts:
         return {"value": value, "result": attached(result, value)}
 
 
-def _nonzero(weights: Tensor) -> tuple[int, ...]:
+def _nonzero(weights: Tensor, numbers: tuple[float, ...] | None) -> tuple[int, ...]:
     """Columns whose weight is not a constant zero."""
     everything = tuple(range(weights.shape[-1]))
+    if numbers is not None:
+        return tuple(d for d in everything if numbers[d] != 0)
     # On another device looking would make the host wait; where a gradient is wanted a
     # weight that is zero now still has one.
     fixed = weights.ndim == 1 and weights.device.type == "cpu" and not weights.requires_grad

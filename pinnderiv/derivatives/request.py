@@ -38,12 +38,24 @@ class Collapsed:
         directions: otherwise v, ``(K, D)`` or ``(K, *batch, D)``.
         weights: w of any sign, ``(K,)`` or ``(K, *batch)``.
         first: b, ``(D,)`` or ``(*batch, D)``, or None.
+        numbers: the weights as Python numbers, where they were given as such: known even where
+            a tensor may not be looked at, as in torch.compile.
     """
 
     dims: tuple[int, ...] | None
     directions: Tensor | None
     weights: Tensor
     first: Tensor | None = None
+    numbers: tuple[float, ...] | None = None
+
+
+def as_numbers(weights: Any) -> tuple[float, ...] | None:
+    """A list or tuple of Python numbers as such; None for anything else."""
+    if not isinstance(weights, (list, tuple)):
+        return None
+    if not all(isinstance(w, (int, float)) and not isinstance(w, bool) for w in weights):
+        return None
+    return tuple(float(w) for w in weights)
 
 
 def unit_vectors(dims: Sequence[int], x: Tensor) -> Tensor:

@@ -16,6 +16,11 @@ def inside_transform() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
+# Asked while torch.compile traces, which enters the transforms that it meets: what was found then
+# holds for the code that it makes. (What torch.compiler.assume_constant_result does.)
+inside_transform._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def outside_transforms() -> contextlib.AbstractContextManager[Any]:
     """Within it torch.func wraps nothing: what is computed may outlive the transform."""
     return torch._C._DisableFuncTorch()

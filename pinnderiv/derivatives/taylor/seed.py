@@ -69,7 +69,9 @@ def seed_of(request: Collapsed, x: Any) -> Seed:
     count = weights.shape[0]
     directions = None if columns else directions_of(request, x)
     if same:
-        return Seed(directions, curvature, _same_everywhere(weights), columns=columns)
+        return Seed(
+            directions, curvature, _same_everywhere(weights, request.numbers), columns=columns
+        )
     if curvature is not None:
         # b·∇ gets a channel of its own, with no direction and the weight 1: in the others it
         # would be weighted with them.
@@ -82,11 +84,12 @@ def seed_of(request: Collapsed, x: Any) -> Seed:
     return Seed(directions, curvature, apart, weights, columns)
 
 
-def _same_everywhere(weights: Tensor) -> Sum:
-    if _looks_constant(weights) and not _being_captured(weights):
+def _same_everywhere(weights: Tensor, numbers: tuple[float, ...] | None = None) -> Sum:
+    if numbers is None and _looks_constant(weights) and not _being_captured(weights):
         numbers = tuple(weights.tolist())
-        return Sum(None) if all(n == 1 for n in numbers) else Sum(weights, numbers)
-    return Sum(weights)
+    if numbers is not None and all(n == 1 for n in numbers):
+        return Sum(None)
+    return Sum(weights, numbers)
 
 
 def _looks_constant(weights: Any) -> bool:

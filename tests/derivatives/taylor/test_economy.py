@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pinnderiv.derivatives import laplacian
 from pinnderiv.derivatives.request import Collapsed
 from pinnderiv.derivatives.taylor import TaylorEngine
 from pinnderiv.derivatives.taylor import economy as economy_module
@@ -158,3 +161,26 @@ def test_a_hundred_thousand_columns_need_no_square_matrix() -> None:
         squares = (f[0].weight ** 2).sum(1)
         wanted = (-2 * y * (1 - y * y) * squares) @ f[2].weight.T
     torch.testing.assert_close(result.detach(), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "economical"),
+    [(None, True), ([1.0] * 30 + [-0.5] * 10, True), (torch.ones(40, dtype=torch.float64), False)],
+)
+def test_compiled_code_has_it_where_the_weights_are_known(weights: Any, economical: bool) -> None:
+    """A tensor of weights has no numbers while it is being compiled."""
+    net = nn.Sequential(nn.Linear(40, 6), nn.Tanh(), nn.Linear(6, 1)).double()
+    x = torch.rand(64, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    calls: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, _: Any) -> Any:
+        calls.extend(str(n.target) for n in graph.graph.nodes if n.op == "call_function")
+        return graph.forward
+
+    def operator(y: torch.Tensor) -> torch.Tensor:
+        return laplacian(net, weights=weights, method="taylor")(y)
+
+    torch._dynamo.reset()
+    found = torch.compile(operator, fullgraph=True, backend=backend)(x)
+    torch.testing.assert_close(found, operator(x))
+    assert any("autograd_function_apply" in c for c in calls) == economical
