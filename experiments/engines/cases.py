@@ -73,5 +73,4 @@ RULE += [Case(d, 256, 256, m) for d in (2, 10) for m in (1, 4)]
 RULE += [Case(30, 64, 256, m) for m in (1, 4)]
 # Few points, where the cost is that of calling PyTorch, and many columns.
 RULE += [Case(d, 64, 32, m) for d in (1, 2, 10) for m in (1, 2, 4)]
-RULE += [Case(100, 64, 32, m) for m in (1, 2)]
 RULE_QUICK = [Case(d, 64, 256, m) for d in (1, 3, 10) for m in (1, 4)]

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import cases
-from peers import Unavailable
-from race import ENVIRONMENTS, HERE, Contestant, Result, engines, race
+from race import ENVIRONMENTS, HERE, Contestant, Result, Unavailable, engines, race
 
 COLUMNS = [
     "device",
@@ -38,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two small cases, for a first look")
     parser.add_argument("--main", action="store_true", help="the four cases of the main table")
+    parser.add_argument("--points", type=int, help="only the cases with so many points")
     parser.add_argument("--rule", action="store_true", help="the cases that fit.py fits to")
     parser.add_argument("--no-peers", action="store_true", help="only the engines of pinnderiv")
     parser.add_argument("--contestants", nargs="+", help="whom to measure (default: all there are)")
@@ -46,6 +46,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads")
     parser.add_argument(
         "--seconds", type=float, help="time for each contestant on each case (default: 6; quick: 1)"
+    )
+    parser.add_argument(
+        "--plain-malloc", action="store_true", help="let the C library give freed memory back"
     )
     parser.add_argument("--out", type=Path, help="CSV to write (default: beside this script)")
     return parser.parse_args()
@@ -105,13 +108,23 @@ def main() -> None:
         name = "quick_main.csv"
     if options.quick:
         name = "quick_" + name
+    if options.points:
+        chosen = [case for case in chosen if case.points == options.points]
     seconds = options.seconds or (1.0 if options.quick or options.rule else 6.0)
     out = options.out or HERE / name
 
     racing = []
     for contestant in contestants(options):
         try:
-            racing.append(Contestant(contestant, options.device, options.dtype, options.threads))
+            racing.append(
+                Contestant(
+                    contestant,
+                    options.device,
+                    options.dtype,
+                    options.threads,
+                    not options.plain_malloc,
+                )
+            )
         except Unavailable as reason:
             print(f"{contestant} is left out: {reason}", file=sys.stderr)
     versions = sorted({c.version for c in racing})
