@@ -152,12 +152,14 @@ def plot(path: Path) -> None:
     """Time of a step over the floor by dimension, and milliseconds by number of points."""
     cases = rows_by_case(path)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
-    dimensions = [
-        (case[0], found)
-        for case, found in cases
-        if case[1] == 256 or case[0] == 1000
-        if "floor" in found
-    ]
+    dimensions = sorted(
+        (
+            (case[0], found)
+            for case, found in cases
+            if "floor" in found and (case[1] == 256 or case[0] == 1000)
+        ),
+        key=lambda pair: pair[0],
+    )
     sizes = sorted(
         ((case[3], found) for case, found in cases if case[:2] == (2, 64)), key=lambda pair: pair[0]
     )
