@@ -12,35 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from pinnderiv.schema.optimisers import (
-    MISSING,
-    PHASES,
-    AdamConfig,
-    FeatureSearchConfig,
-    LBFGSConfig,
-    LevenbergMarquardtConfig,
-    NaturalGradientConfig,
-    PhaseConfig,
-    ScheduleConfig,
-    ScheduleKind,
-    SelfScaledConfig,
-    VariableProjectionConfig,
-)
-
-__all__ = [
-    "SCHEMAS",
-    "AdamConfig",
-    "FeatureSearchConfig",
-    "LBFGSConfig",
-    "LevenbergMarquardtConfig",
-    "NaturalGradientConfig",
-    "PhaseConfig",
-    "RunConfig",
-    "ScheduleConfig",
-    "ScheduleKind",
-    "SelfScaledConfig",
-    "VariableProjectionConfig",
-]
+from pinnderiv.schema.loss import LossConfig
+from pinnderiv.schema.missing import MISSING
+from pinnderiv.schema.networks import NETWORKS
+from pinnderiv.schema.optimisers import PHASES
+from pinnderiv.schema.points import SamplerConfig
+from pinnderiv.schema.problems import PROBLEMS
 
 
 class Mode(Enum):
@@ -84,141 +61,6 @@ class ProgressStyle(Enum):
     bar = "bar"
     lines = "lines"
     none = "none"
-
-
-# -- problems; null takes the case's own value ---------------------------------------------
-
-
-@dataclass
-class ProblemConfig:
-    """What all problems can be told.
-
-    ``frequencies`` lists the modes (half-waves: one number, or one an axis), ``lower`` and
-    ``upper`` are the box in space (one number, or one an axis).
-    """
-
-    _target_: str = MISSING
-    case: str = MISSING
-    dimension: int | None = None
-    frequencies: list[Any] | None = None
-    amplitudes: list[float] | None = None
-    lower: Any = 0.0
-    upper: Any = 1.0
-
-
-@dataclass
-class HeatConfig(ProblemConfig):
-    """u_t = κΔu + f; ``diffusivity`` κ in length²/time, one number or one an axis."""
-
-    _target_: str = "pinnderiv.problems.heat_case"
-    case: str = "heat"
-    diffusivity: Any = None
-    final_time: float | None = None
-
-
-@dataclass
-class WaveConfig(ProblemConfig):
-    """u_tt = c²Δu + f; ``speed`` c in length/time."""
-
-    _target_: str = "pinnderiv.problems.wave_case"
-    case: str = "wave"
-    speed: float | None = None
-    final_time: float | None = None
-
-
-@dataclass
-class PoissonConfig(ProblemConfig):
-    """−Δu = f."""
-
-    _target_: str = "pinnderiv.problems.poisson_case"
-    case: str = "poisson"
-
-
-# -- networks ------------------------------------------------------------------------------
-
-
-@dataclass
-class MLPConfig:
-    """Multilayer perceptron."""
-
-    _target_: str = "pinnderiv.networks.MLP"
-    width: int = 32
-    depth: int = 3
-    activation: str = "tanh"
-    initialisation: str = "xavier"
-
-
-@dataclass
-class ModifiedMLPConfig(MLPConfig):
-    """Modified MLP of Wang, Teng and Perdikaris."""
-
-    _target_: str = "pinnderiv.networks.ModifiedMLP"
-
-
-@dataclass
-class FourierConfig(MLPConfig):
-    """MLP behind random Fourier features; ``sigma`` is one number a scale."""
-
-    _target_: str = "pinnderiv.networks.FourierFeatureMLP"
-    features: int = 64
-    sigma: list[float] = field(default_factory=lambda: [1.0])
-
-
-@dataclass
-class SirenConfig:
-    """Network of sines."""
-
-    _target_: str = "pinnderiv.networks.Siren"
-    width: int = 32
-    depth: int = 3
-    omega_0: float = 3.0
-
-
-@dataclass
-class RandomFeaturesConfig:
-    """One wide layer of sines with random frequencies; ``orders`` null: all coordinates."""
-
-    _target_: str = "pinnderiv.networks.RandomFeatureNetwork"
-    width: int = 600
-    scale: float = 4.0
-    orders: list[int] | None = None
-
-
-# -- points --------------------------------------------------------------------------------
-
-
-@dataclass
-class SamplerConfig:
-    """Collocation points: how they are drawn, how many, and how often anew.
-
-    ``points`` has a number for the interior and for each piece of the boundary; with hard
-    constraints only the interior is used. ``resample_every`` counts steps; 0 is never.
-    """
-
-    method: Any = MISSING
-    points: dict[str, int] = field(default_factory=dict)
-    resample_every: int = 0
-
-
-# -- loss ----------------------------------------------------------------------------------
-
-
-@dataclass
-class LossConfig:
-    """Factors on the mean squares of the terms; those that a run does not have are ignored.
-
-    Values weigh more than the equation, whose residual is made of second derivatives and so is
-    larger by a squared wavenumber or more.
-    """
-
-    weights: dict[str, float] = field(
-        default_factory=lambda: {
-            "equation": 1.0,
-            "walls": 100.0,
-            "initial": 100.0,
-            "initial_velocity": 10.0,
-        }
-    )
 
 
 # -- derivatives ---------------------------------------------------------------------------
@@ -322,13 +164,7 @@ class RunConfig:
 # so that a sweep over glob(*) in another group sees options only.
 SCHEMAS: dict[str, type] = {
     "schema/run": RunConfig,
-    "schema/problem/heat": HeatConfig,
-    "schema/problem/wave": WaveConfig,
-    "schema/problem/poisson": PoissonConfig,
-    "schema/network/mlp": MLPConfig,
-    "schema/network/modified_mlp": ModifiedMLPConfig,
-    "schema/network/fourier": FourierConfig,
-    "schema/network/siren": SirenConfig,
-    "schema/network/random_features": RandomFeaturesConfig,
+    **PROBLEMS,
+    **NETWORKS,
     **PHASES,
 }

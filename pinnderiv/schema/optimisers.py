@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
-# OmegaConf's mark for "must be given"
-MISSING: Any = "???"
+from pinnderiv.schema.missing import MISSING
 
 
 class ScheduleKind(Enum):
