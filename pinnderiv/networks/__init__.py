@@ -7,6 +7,8 @@ from pinnderiv.networks.initialisations import INITIALISATIONS
 from pinnderiv.networks.lift import TransfiniteLift
 from pinnderiv.networks.mlp import MLP
 from pinnderiv.networks.modified_mlp import ModifiedMLP
+from pinnderiv.networks.periodic import PeriodicEmbedding
+from pinnderiv.networks.pirate_net import PirateNet
 from pinnderiv.networks.random_features import RandomFeatureNetwork
 from pinnderiv.networks.scaling import Normalise, Scaled
 from pinnderiv.networks.siren import Siren
@@ -20,6 +22,8 @@ __all__ = [
     "HardConstraint",
     "ModifiedMLP",
     "Normalise",
+    "PeriodicEmbedding",
+    "PirateNet",
     "RandomFeatureNetwork",
     "Scaled",
     "Siren",

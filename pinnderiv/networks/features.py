@@ -12,6 +12,7 @@ from pinnderiv.errors import ArgumentError
 from pinnderiv.networks.activations import Activation
 from pinnderiv.networks.mlp import MLP
 from pinnderiv.networks.options import check_sizes
+from pinnderiv.networks.periodic import PeriodicEmbedding
 
 
 class FourierFeatures(nn.Module):
@@ -69,9 +70,15 @@ class FourierFeatureMLP(nn.Module):
         features: number of frequencies.
         sigma: one standard deviation of the frequencies, or one a scale; see
             :class:`FourierFeatures`.
+        adaptive: as for :class:`~pinnderiv.networks.MLP`.
+        adaptive_scale: as for :class:`~pinnderiv.networks.MLP`.
+        periodic_axes: as for :class:`~pinnderiv.networks.MLP`; the features are then of
+            the embedded coordinates.
+        harmonics: as for :class:`~pinnderiv.networks.MLP`.
 
     Raises:
-        ArgumentError: a size or a ``sigma`` is not positive, or a name is unknown.
+        ArgumentError: a size or a ``sigma`` is not positive, an axis is none, or a name
+            is unknown.
     """
 
     def __init__(
@@ -84,13 +91,19 @@ class FourierFeatureMLP(nn.Module):
         initialisation: str = "xavier",
         features: int = 64,
         sigma: float | Sequence[float] = 1.0,
+        adaptive: str = "none",
+        adaptive_scale: float = 10.0,
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
     ) -> None:
         super().__init__()
-        self.features = FourierFeatures(inputs, features, sigma)
-        self.mlp = MLP(2 * features, outputs, width, depth, activation, initialisation)
+        self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
+        self.features = FourierFeatures(self.embedding.outputs, features, sigma)
+        layers = (width, depth, activation, initialisation, adaptive, adaptive_scale)
+        self.mlp = MLP(2 * features, outputs, *layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mlp(self.features(x))
+        return self.mlp(self.features(self.embedding(x)))
 
 
 def _scales(sigma: float | Sequence[float]) -> tuple[float, ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError
 from pinnderiv.networks.activations import Activation, activation_function
 from pinnderiv.networks.initialisations import linear
+from pinnderiv.networks.layers import hidden_layer
 from pinnderiv.networks.options import check_sizes
+from pinnderiv.networks.periodic import PeriodicEmbedding
 
 
 class ModifiedMLP(nn.Module):
@@ -24,10 +28,14 @@ class ModifiedMLP(nn.Module):
         depth: number of hidden layers, at least 2: the first is not gated.
         activation: as for :class:`~pinnderiv.networks.MLP`.
         initialisation: as for :class:`~pinnderiv.networks.MLP`.
+        adaptive: as for :class:`~pinnderiv.networks.MLP`.
+        adaptive_scale: as for :class:`~pinnderiv.networks.MLP`.
+        periodic_axes: as for :class:`~pinnderiv.networks.MLP`.
+        harmonics: as for :class:`~pinnderiv.networks.MLP`.
 
     Raises:
-        ArgumentError: a size is not a positive integer, ``depth`` is 1, or a
-            name is unknown.
+        ArgumentError: a size is not a positive integer, ``depth`` is 1, an axis is
+            none, or a name is unknown.
     """
 
     def __init__(
@@ -38,6 +46,10 @@ class ModifiedMLP(nn.Module):
         depth: int = 3,
         activation: str | Activation = "tanh",
         initialisation: str = "xavier",
+        adaptive: str = "none",
+        adaptive_scale: float = 10.0,
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
     ) -> None:
         super().__init__()
         check_sizes(inputs=inputs, outputs=outputs, width=width, depth=depth)
@@ -47,13 +59,16 @@ class ModifiedMLP(nn.Module):
                 "gated; got 1. Use MLP for a single hidden layer."
             )
         self.activation = activation_function(activation)
-        self.encoder_u = linear(inputs, width, initialisation)
-        self.encoder_v = linear(inputs, width, initialisation)
-        self.first = linear(inputs, width, initialisation)
-        self.gates = nn.ModuleList(linear(width, width, initialisation) for _ in range(depth - 1))
+        self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
+        embedded, options = self.embedding.outputs, (initialisation, adaptive, adaptive_scale)
+        self.encoder_u = hidden_layer(embedded, width, *options)
+        self.encoder_v = hidden_layer(embedded, width, *options)
+        self.first = hidden_layer(embedded, width, *options)
+        self.gates = nn.ModuleList(hidden_layer(width, width, *options) for _ in range(depth - 1))
         self.output = linear(width, outputs, initialisation)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.embedding(x)
         u = self.activation(self.encoder_u(x))
         difference = self.activation(self.encoder_v(x)) - u
         h = self.activation(self.first(x))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from pinnderiv.errors import ArgumentError
@@ -17,6 +17,26 @@ def check_sizes(**sizes: int) -> None:
     for name, value in sizes.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ArgumentError(f"{name} must be an integer of at least 1; got {value!r}.")
+
+
+def check_axes(name: str, axes: Sequence[int], columns: int) -> tuple[int, ...]:
+    """Requires columns from 0, or negative ones from the end, each at most once.
+
+    Returns:
+        The columns from 0, in rising order.
+
+    Raises:
+        ArgumentError: one is none, or is named twice; says ``name``.
+    """
+    whole = all(isinstance(axis, int) and not isinstance(axis, bool) for axis in axes)
+    if not whole or not all(-columns <= axis < columns for axis in axes):
+        raise ArgumentError(
+            f"{name} must list columns from 0 to {columns - 1}, such as [0]; got {list(axes)!r}."
+        )
+    found = tuple(sorted({axis % columns for axis in axes}))
+    if len(found) < len(axes):
+        raise ArgumentError(f"{name} must name each column once; got {list(axes)!r}.")
+    return found
 
 
 def unknown_option(kind: str, got: object, known: Iterable[str]) -> ArgumentError:

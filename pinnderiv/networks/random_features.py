@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError
 from pinnderiv.networks.options import check_sizes
+from pinnderiv.networks.periodic import PeriodicEmbedding
 
 
 class RandomFeatureNetwork(nn.Module):
@@ -35,9 +36,12 @@ class RandomFeatureNetwork(nn.Module):
             input scaled to [-1, 1]: k·π/2 for k half-waves.
         orders: how many coordinates a feature looks at, taken in turn by the
             features; ``None`` for all of them. A number above ``inputs`` means all.
+        periodic_axes: as for :class:`~pinnderiv.networks.MLP`; the features are then of
+            the embedded coordinates, with a scale for each.
+        harmonics: as for :class:`~pinnderiv.networks.MLP`.
 
     Raises:
-        ArgumentError: a size, ``scale`` or an order is not positive.
+        ArgumentError: a size, ``scale`` or an order is not positive, or an axis is none.
     """
 
     def __init__(
@@ -47,6 +51,8 @@ class RandomFeatureNetwork(nn.Module):
         width: int = 600,
         scale: float = 4.0,
         orders: Sequence[int] | None = None,
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
     ) -> None:
         super().__init__()
         check_sizes(inputs=inputs, outputs=outputs, width=width)
@@ -54,6 +60,8 @@ class RandomFeatureNetwork(nn.Module):
             raise ArgumentError(f"scale must be a positive number; got {scale!r}.")
         for order in orders or ():
             check_sizes(orders=order)
+        self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
+        inputs = self.embedding.outputs
         self.scale = nn.Parameter(torch.full((inputs,), float(scale)))
         self.hidden = nn.Linear(inputs, width)
         self.output = nn.Linear(width, outputs)
@@ -64,7 +72,7 @@ class RandomFeatureNetwork(nn.Module):
             self.output.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.output(torch.sin(self.hidden(x * self.scale)))
+        return self.output(torch.sin(self.hidden(self.embedding(x) * self.scale)))
 
 
 def _frequencies(width: int, inputs: int, orders: Sequence[int]) -> Tensor:

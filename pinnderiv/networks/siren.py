@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import init
 
 from pinnderiv.errors import ArgumentError
 from pinnderiv.networks.options import check_sizes
+from pinnderiv.networks.periodic import PeriodicEmbedding
 
 
 class Siren(nn.Module):
@@ -28,9 +30,12 @@ class Siren(nn.Module):
         omega_0: ω₀ in radians per unit of input scaled to [-1, 1]. The authors
             take 30, for images and sound; second derivatives grow with ω₀², and
             solutions with a few waves train better with 3 to 10.
+        periodic_axes: as for :class:`~pinnderiv.networks.MLP`.
+        harmonics: as for :class:`~pinnderiv.networks.MLP`.
 
     Raises:
-        ArgumentError: a size is not a positive integer, or ``omega_0`` is not positive.
+        ArgumentError: a size is not a positive integer, ``omega_0`` is not positive, or
+            an axis is none.
     """
 
     def __init__(
@@ -40,19 +45,24 @@ class Siren(nn.Module):
         width: int = 64,
         depth: int = 3,
         omega_0: float = 30.0,
+        periodic_axes: Sequence[int] = (),
+        harmonics: int = 1,
     ) -> None:
         super().__init__()
         check_sizes(inputs=inputs, outputs=outputs, width=width, depth=depth)
         if not (math.isfinite(omega_0) and omega_0 > 0):
             raise ArgumentError(f"omega_0 must be a positive number; got {omega_0!r}.")
         self.omega_0 = float(omega_0)
+        self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
+        first = self.embedding.outputs
         self.hidden = nn.ModuleList(
-            nn.Linear(inputs if layer == 0 else width, width) for layer in range(depth)
+            nn.Linear(first if layer == 0 else width, width) for layer in range(depth)
         )
         self.output = nn.Linear(width, outputs)
         self._initialise()
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.embedding(x)
         for layer in self.hidden:
             x = torch.sin(self.omega_0 * layer(x))
         return self.output(x)

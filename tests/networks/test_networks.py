@@ -13,6 +13,7 @@ from pinnderiv.networks import (
     FourierFeatures,
     HardConstraint,
     ModifiedMLP,
+    PirateNet,
     Scaled,
     Siren,
 )
@@ -22,11 +23,22 @@ def wall_data(x: Tensor) -> Tensor:
     return torch.cat([torch.sin(x).sum(1, keepdim=True), torch.exp(x[:, :1])], dim=1)
 
 
+def opened(network: PirateNet) -> PirateNet:
+    """With blocks that are not the identity."""
+    with torch.no_grad():
+        for number, block in enumerate(network.blocks):
+            block.alpha.fill_(0.3 + 0.4 * number)
+    return network
+
+
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "mlp": lambda: MLP(3, 2, width=16, depth=2),
     "mlp sin orthogonal": lambda: MLP(3, 2, 16, 1, "sin", "orthogonal"),
     "fourier": lambda: FourierFeatureMLP(3, 2, width=16, depth=2, features=8, sigma=[1.0, 5.0]),
     "modified": lambda: ModifiedMLP(3, 2, width=16, depth=3, activation="gelu"),
+    "adaptive": lambda: MLP(3, 2, width=16, depth=2, adaptive="neuron"),
+    "periodic": lambda: MLP(3, 2, width=16, depth=2, periodic_axes=[0, 2], harmonics=2),
+    "pirate": lambda: opened(PirateNet(3, 2, width=16, depth=2)),
     "siren": lambda: Siren(3, 2, width=16, depth=2, omega_0=5.0),
     "scaled": lambda: Scaled(MLP(3, 2, width=16), [0.1, -1.0, 0.0], [0.7, 1.0, 3.0]),
     "hard": lambda: HardConstraint(
@@ -199,6 +211,14 @@ def test_siren_keeps_the_distribution_of_its_activations_through_depth() -> None
         (lambda: MLP(2, 1, initialisation="Xavier"), "Did you mean 'xavier'"),
         (lambda: ModifiedMLP(2, 1, activation="snake"), "Known: gelu, mish"),
         (lambda: ModifiedMLP(2, 1, depth=1), "Use MLP"),
+        (lambda: PirateNet(2, 1, width=7), "width must be even"),
+        (lambda: PirateNet(2, 1, depth=0), "depth must be"),
+        (lambda: MLP(2, 1, adaptive="neurons"), "Did you mean 'neuron'"),
+        (lambda: PirateNet(2, 1, adaptive_scale=0.5), "adaptive_scale must be"),
+        (lambda: MLP(2, 1, periodic_axes=[2]), "columns from 0 to 1"),
+        (lambda: Siren(2, 1, periodic_axes=[1, -1]), "each column once"),
+        (lambda: MLP(2, 1, periodic_axes=[0.0]), "periodic_axes must list columns"),
+        (lambda: ModifiedMLP(2, 1, periodic_axes=[0], harmonics=0), "harmonics must be"),
         (lambda: Siren(2, 1, omega_0=0.0), "omega_0"),
         (lambda: FourierFeatureMLP(2, 1, sigma=-1.0), "sigma"),
         (lambda: FourierFeatureMLP(2, 1, sigma=[]), "sigma"),
