@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
 import torch
@@ -12,6 +12,7 @@ from pinnderiv.errors import ArgumentError, ShapeError
 from pinnderiv.networks.constants import ConstantsModule
 from pinnderiv.networks.lift import BoundaryData, TransfiniteLift, unit_coordinates
 from pinnderiv.networks.scaling import check_bounds
+from pinnderiv.networks.sides import Wall, sides_with_values
 
 
 class HardConstraint(ConstantsModule):
@@ -19,12 +20,15 @@ class HardConstraint(ConstantsModule):
 
     The lift takes the boundary and initial values (:class:`TransfiniteLift`),
     and B vanishes where they are given: 4 s (1 − s) for each axis of space,
-    with s from 0 to 1 across the box, times t/T, or (t/T)² where u_t is given
-    too. So whatever the network, u fulfils every condition to rounding, and B
-    is of order one inside the box. (Lagaris, Likas & Fotiadis 1998.)
+    with s from 0 to 1 across the box (s or 1 − s where one wall alone has
+    values), times t/T, or (t/T)² where u_t is given too. So whatever the network,
+    u fulfils every condition to rounding, and B is of order one inside the box.
+    (Lagaris, Likas & Fotiadis 1998.)
 
     Args:
-        network: (*batch, D) -> (*batch, M); scales its own inputs.
+        network: (*batch, D) -> (*batch, M); scales its own inputs, and is itself
+            periodic along the axes in ``periodic``, as networks with
+            ``periodic_axes`` are.
         lower: lower corner of the box, one number a column of x.
         upper: upper corner.
         value: u on the walls and at t = lower[time_axis], (N, D) -> (N, M),
@@ -34,11 +38,17 @@ class HardConstraint(ConstantsModule):
         time_order: 0 without time, 1 if u is given at t₀, 2 if u_t is too.
         velocity: u_t at t₀, (N, D) -> (N, M); with ``value`` and
             ``time_order=2``. Must agree with ``value`` where walls meet t₀.
+        periodic: columns of space along which u repeats over the box: no values are
+            given at their ends.
+        walls: the walls where u is given, as pairs of a column and 0 (lower end) or
+            1 (upper end); ``None`` for all that are not across a periodic axis. On
+            the others u is free.
 
     Raises:
         ArgumentError: the box is none; ``time_axis``, ``time_order`` and
-            ``velocity`` do not go together; or ``value`` is given in more than
-            6 dimensions of space, since a lift needs 3^d values a point.
+            ``velocity`` do not go together; a wall or an axis is none; or ``value``
+            is given in more than 6 dimensions of space, since a lift needs up to
+            3^d values a point.
     """
 
     lower: Tensor
@@ -53,10 +63,14 @@ class HardConstraint(ConstantsModule):
         time_axis: int | None = None,
         time_order: int = 0,
         velocity: BoundaryData | None = None,
+        periodic: Sequence[int] = (),
+        walls: Iterable[Wall] | None = None,
     ) -> None:
         super().__init__()
         low, high = check_bounds(lower, upper)
         time_axis = _check_time(len(low), time_axis, time_order, value, velocity)
+        walls = None if walls is None else tuple(walls)
+        self.sides = sides_with_values(len(low), time_axis, periodic, walls)
         self.network = network
         self.time_axis = time_axis
         self.time_order = time_order
@@ -65,21 +79,23 @@ class HardConstraint(ConstantsModule):
         self.lift = (
             None
             if value is None
-            else TransfiniteLift(low, high, value, time_axis, time_order, velocity)
+            else TransfiniteLift(low, high, value, time_axis, time_order, velocity, periodic, walls)
         )
 
     def factor(self, x: Tensor) -> Tensor:
         """B(x), (*batch, D) -> (*batch, 1): zero where u is given, of order one inside."""
         s = unit_coordinates(x, self.lower, self.upper)
         factors = []
-        for axis in range(self.lower.shape[0]):
+        for axis, sides in enumerate(self.sides):
             along = s[..., axis, None]
-            if axis != self.time_axis:
-                along = 4 * along * (1 - along)
-            elif self.time_order == 2:
-                along = along * along
-            factors.append(along)
-        return reduce(torch.mul, factors)
+            if axis == self.time_axis:
+                factors.append(along * along if self.time_order == 2 else along)
+            elif sides == (0, 1):
+                factors.append(4 * along * (1 - along))
+            elif sides:
+                factors.append(along if sides == (0,) else 1 - along)
+        # nothing is given anywhere if all axes are periodic or without values
+        return reduce(torch.mul, factors) if factors else torch.ones_like(x[..., :1])
 
     def free(self, x: Tensor) -> Tensor:
         """B(x) · network(x), (*batch, D) -> (*batch, M): what training changes.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
 from pinnderiv.errors import ArgumentError, ShapeError
 from pinnderiv.networks.constants import ConstantsModule
 from pinnderiv.networks.scaling import check_bounds
+from pinnderiv.networks.sides import Wall, sides_with_values
 
 BoundaryData = Callable[[Tensor], Tensor]
 
@@ -34,7 +36,8 @@ class TransfiniteLift(ConstantsModule):
     replaces it by u(t₀), or by u(t₀) + (t − t₀) u_t(t₀), the lift is
     (I − ∏(I − P)) u. Multiplied out, each term holds u at a point of a wall, an
     edge, a corner or of t = t₀, times a polynomial: the data are never called
-    anywhere else, and all of them in one call.
+    anywhere else, and all of them in one call. Of an axis with values on one wall
+    alone, P takes the constant; an axis without has no P.
 
     Args:
         lower: lower corner of the box, one number a column.
@@ -44,9 +47,15 @@ class TransfiniteLift(ConstantsModule):
         time_order: 0 without time, 1 for u at t₀, 2 for u and u_t at t₀.
         velocity: u_t at t₀, (N, D) -> (N, M); for ``time_order`` 2. On the walls
             at t₀ it must agree with the rate at which ``value`` changes there.
+        periodic: columns along which u repeats: they have no walls. The lift
+            repeats along them if the data do.
+        walls: the walls where u is given, as pairs of a column and 0 (lower end) or
+            1 (upper end); ``None`` for all.
 
     Raises:
-        ArgumentError: more than 6 axes of space, or the corners are not a box.
+        ArgumentError: more values a point than on all walls of 6 axes of space; the
+            corners are not a box; a wall or an axis is none; or there are neither
+            walls nor time, so that nothing is to be lifted.
     """
 
     lower: Tensor
@@ -60,22 +69,32 @@ class TransfiniteLift(ConstantsModule):
         time_axis: int | None = None,
         time_order: int = 0,
         velocity: BoundaryData | None = None,
+        periodic: Sequence[int] = (),
+        walls: Iterable[Wall] | None = None,
     ) -> None:
         super().__init__()
         low, high = check_bounds(lower, upper)
-        space = len(low) - (time_axis is not None)
-        if space > MAX_LIFT_AXES:
+        sides = sides_with_values(len(low), time_axis, periodic, walls)
+        across = [len(ends) for ends in sides if ends]
+        each = math.prod(1 + ends for ends in across)
+        if each > 3**MAX_LIFT_AXES:
             raise ArgumentError(
-                f"boundary data are lifted in at most {MAX_LIFT_AXES} dimensions of space, since "
-                f"each point needs 3^d of them ({3**space - 1:,} in {space}). Use a loss term for "
-                "the boundary, or value=None where the data are zero."
+                f"boundary data are lifted in at most {MAX_LIFT_AXES} dimensions of space with "
+                "values on both walls, since each point needs one on every wall, edge and corner "
+                f"({each - 1:,} in {len(across)}). Use a loss term for the boundary, or value=None "
+                "where the data are zero."
+            )
+        if not across and time_axis is None:
+            raise ArgumentError(
+                "value is given nowhere: all axes are periodic or without walls, and there is no "
+                "time. Leave it out (value=None)."
             )
         self.register_constant("lower", low)
         self.register_constant("upper", high)
         # Attributes, so that data that are a module themselves move and are saved with this one.
         self.value = value
         self.velocity = velocity
-        for name, terms in _terms(low, high, time_axis, time_order).items():
+        for name, terms in _terms(low, high, sides, time_axis, time_order).items():
             for field, values in terms.items():
                 self.register_constant(f"{name}_{field}", values)
 
@@ -115,7 +134,11 @@ _FIELDS = ("sign", "offset", "slope", "keep", "fixed")
 
 
 def _terms(
-    lower: list[float], upper: list[float], time_axis: int | None, time_order: int
+    lower: list[float],
+    upper: list[float],
+    sides: Sequence[tuple[int, ...]],
+    time_axis: int | None,
+    time_order: int,
 ) -> dict[str, dict[str, list]]:
     """The terms of the Boolean sum, by the function that their data come from.
 
@@ -127,7 +150,10 @@ def _terms(
     for axis, (low, high) in enumerate(zip(lower, upper, strict=True)):
         free = (1.0, 0.0, None, False)
         if axis != time_axis:
-            choices.append([free, (1.0, -1.0, low, False), (0.0, 1.0, high, False)])
+            ends = [(1.0, -1.0, low, False), (0.0, 1.0, high, False)]
+            if len(sides[axis]) == 1:
+                ends = [(1.0, 0.0, fixed, False) for _, _, fixed, _ in ends]
+            choices.append([free, *(ends[side] for side in sides[axis])])
         elif time_order == 1:
             choices.append([free, (1.0, 0.0, low, False)])
         else:
