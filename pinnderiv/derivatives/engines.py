@@ -16,6 +16,7 @@ from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.nested import NestedEngine
 from pinnderiv.derivatives.reverse import ReverseEngine
 from pinnderiv.derivatives.taylor.engine import TaylorEngine
+from pinnderiv.derivatives.tracing import traced_local
 from pinnderiv.derivatives.transforms import can_look_at_numbers, examining, is_carrier
 from pinnderiv.derivatives.work import Circumstance, Work
 from pinnderiv.errors import ArgumentError, UnsupportedOperationError
@@ -59,11 +60,25 @@ def check_method(method: str) -> None:
         raise ArgumentError(f"method={method!r} is unknown; choose one of {METHODS}.{hint}")
 
 
-def candidates(f: Function, x: Tensor, work: Work, strict: bool = False) -> Iterator[Candidate]:
-    """The engines, cheapest first, each examined for f when it is asked for."""
+def candidates(
+    f: Function,
+    x: Tensor,
+    work: Work,
+    strict: bool = False,
+    possible: tuple[str, ...] | None = None,
+) -> Iterator[Candidate]:
+    """The engines, cheapest first, each examined for f when it is asked for.
+
+    Args:
+        f: the function.
+        x: points.
+        work: what is asked for.
+        strict: no operation of f may be treated generically by Taylor mode.
+        possible: the engines that can run; by default those that can where this call stands.
+    """
     known = safety.profile(f, x)
     circumstance = circumstance_of(known, x)
-    costs = {m: work.cost(m, circumstance) for m in _possible(x)}
+    costs = {m: work.cost(m, circumstance) for m in possible or _possible(x)}
     for method in sorted(costs, key=lambda m: costs[m]):
         objection = _objection(known, f, x, engine_named(method, strict), work.order)
         yield Candidate(method, costs[method], objection)
@@ -117,13 +132,12 @@ def choose(
         return engine_named(_examined(f, x, work, method, strict), strict)
     size = (work.order, work.directions, work.channels, work.pulls)
     found = _examined_while_compiling(
-        f, x.ndim, x.shape[-1], x.dtype, x.device, size, method, strict
+        x.ndim, x.shape[-1], x.dtype, x.device, size, method, strict, _possible(x)
     )
     return engine_named(found, strict)
 
 
 def _examined_while_compiling(
-    f: Function,
     ndim: int,
     columns: int,
     dtype: torch.dtype,
@@ -131,25 +145,34 @@ def _examined_while_compiling(
     size: tuple[int, int, int, int],
     method: str,
     strict: bool,
+    possible: tuple[str, ...],
 ) -> str:
-    """The choice at the moment of compilation, on points of the guard's own."""
+    """The choice for the ``f`` of :func:`choose` when it is compiled, on points of the guard's."""
+    f = traced_local("f")
     lead = (4, *(2,) * (ndim - 2)) if ndim > 1 else ()
     x = torch.linspace(-0.9, 0.7, 4 * 2**ndim * columns, dtype=dtype, device=device)
     x = x[: columns * math.prod(lead)].reshape(*lead, columns)
     with examining():
-        return _examined(f, x, Work(*size), method, strict)
+        return _examined(f, x, Work(*size), method, strict, possible)
 
 
 # What torch.compiler.assume_constant_result does, which would import the whole compiler.
 _examined_while_compiling._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def _examined(f: Function, x: Tensor, work: Work, method: str, strict: bool) -> str:
+def _examined(
+    f: Function,
+    x: Tensor,
+    work: Work,
+    method: str,
+    strict: bool,
+    possible: tuple[str, ...] | None = None,
+) -> str:
     if method != "auto":
         _insist(f, x, work, method, strict)
         return method
     objections = []
-    for candidate in candidates(f, x, work, strict):
+    for candidate in candidates(f, x, work, strict, possible):
         if candidate.objection is None:
             return candidate.method
         objections.append(f"method={candidate.method!r} {candidate.objection}")

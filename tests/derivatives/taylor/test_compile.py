@@ -33,8 +33,22 @@ def test_a_compiled_step_equals_the_eager_one(
     _compare(PROGRAM, backend, networks, tmp_path)
 
 
-def test_compiled_operators_equal_the_eager_ones(tmp_path: Path) -> None:
-    names = ["partial", "third", "derivatives", "biharmonic", "hessian", "laplacian"]
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["partial", "third", "derivatives", "biharmonic", "hessian", "laplacian", "jacobian"],
+        [
+            "laplacian of laplacian",
+            "jacobian of laplacian",
+            "divergence of gradient",
+            "partial of partial",
+            "linear of laplacian",
+        ],
+        ["laplacian under grad", "of tensors", "of partial", "of operator", "refused"],
+    ],
+    ids=["operators", "operators of operators", "functions made inside"],
+)
+def test_compiled_operators_equal_the_eager_ones(names: list[str], tmp_path: Path) -> None:
     _compare(OPERATORS, "aot_eager", names, tmp_path)
 
 
