@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import logging
 import os
@@ -28,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from pinnderiv.errors import ConfigurationError, NonFiniteLossError, PinnderivError
+from pinnderiv.errors import ConfigurationError, NonFiniteLossError, PinnderivError, nearest
 from pinnderiv.hints import check_keys, unknown_key, wrong_value
 from pinnderiv.schema import SCHEMAS, Mode, RunConfig
 
@@ -313,8 +312,8 @@ def _given(key: str) -> Any:
 
 
 def _no_option(group: str, name: str, options: Sequence[str]) -> str:
-    meant = difflib.get_close_matches(name, options, 1)
-    hint = f" Did you mean {group}={meant[0]}?" if meant else ""
+    meant = nearest(name, options)
+    hint = f" Did you mean {group}={meant}?" if meant else ""
     return f"there is no {group}={name}.{hint} {group} can be: {', '.join(options)}"
 
 

@@ -1,10 +1,13 @@
-"""Every exception that a user of pinnderiv can catch.
+"""Every exception that a user of pinnderiv can catch, and what messages share.
 
 All derive from :class:`PinnderivError`, and each also from the built-in that
 fits, so that both ``except PinnderivError`` and ``except ValueError`` work.
 """
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class PinnderivError(Exception):
@@ -41,3 +44,15 @@ class NonFiniteLossError(PinnderivError, ArithmeticError):
 
 class CheckpointError(PinnderivError, RuntimeError):
     """A checkpoint is missing, damaged, or belongs to another configuration."""
+
+
+def nearest(got: object, known: Iterable[str]) -> str | None:
+    """The name among ``known`` that was likely meant, or None."""
+    close = difflib.get_close_matches(str(got), list(known), n=1)
+    return close[0] if close else None
+
+
+def did_you_mean(got: object, known: Iterable[str]) -> str:
+    """The sentence " Did you mean …?" for a name that is not known, or ""."""
+    name = nearest(got, known)
+    return "" if name is None else f" Did you mean {name!r}?"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -12,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from pinnderiv import schema
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.errors import ConfigurationError, nearest
 
 
 def check_keys(config: DictConfig) -> None:
@@ -97,8 +96,8 @@ def unknown_key(path: str, siblings: Iterable[Any]) -> str:
     prefix = f"{parent}." if parent else ""
     # the right name in the wrong section is as common as a slip of the finger
     elsewhere = [known for known in _schema_keys() if known.rpartition(".")[2] == name]
-    close = [f"{prefix}{known}" for known in difflib.get_close_matches(name, siblings, 1)]
-    meant = [*close, *elsewhere]
+    close = nearest(name, siblings)
+    meant = elsewhere if close is None else [f"{prefix}{close}"]
     hint = f" Did you mean {meant[0]}?" if meant else ""
     shown = ", ".join(each for each in siblings if each[0] != "_" and each != "hydra")
     return f"there is no key {path}.{hint} {parent or 'The configuration'} has: {shown}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.tracing import traced_local
 from pinnderiv.derivatives.transforms import can_look_at_numbers, examining, is_carrier
 from pinnderiv.derivatives.work import Circumstance, Work
-from pinnderiv.errors import ArgumentError, UnsupportedOperationError
+from pinnderiv.errors import ArgumentError, UnsupportedOperationError, did_you_mean
 
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (TaylorEngine(), ReverseEngine(), NestedEngine())
@@ -55,8 +54,7 @@ def check_method(method: str) -> None:
         ArgumentError: it is none of `METHODS`.
     """
     if not isinstance(method, str) or method not in METHODS:
-        close = difflib.get_close_matches(str(method), METHODS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(method, METHODS)
         raise ArgumentError(f"method={method!r} is unknown; choose one of {METHODS}.{hint}")
 
 

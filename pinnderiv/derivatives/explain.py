@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +20,7 @@ from pinnderiv.derivatives.taylor.dispatch import Operation
 from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.transforms import outside_inference_mode
 from pinnderiv.derivatives.work import Work
-from pinnderiv.errors import ArgumentError, DtypeError, UnsupportedOperationError
+from pinnderiv.errors import ArgumentError, DtypeError, UnsupportedOperationError, did_you_mean
 
 _SIMPLE = {
     "jacobian": Work.gradient,
@@ -177,14 +175,15 @@ def _work(operator: str, x: Tensor, arguments: dict[str, Any]) -> Work:
     names = (*_SIMPLE, "partial", "derivatives")
     if operator not in names:
         raise ArgumentError(
-            f"operator={operator!r} is unknown; choose one of {names}.{_hint(operator, names)}"
+            f"operator={operator!r} is unknown; choose one of {names}."
+            f"{did_you_mean(operator, names)}"
         )
     taken = _ARGUMENTS.get(operator, ())
     for name in arguments:
         if name not in taken:
             raise ArgumentError(
                 f"explain got {name!r}, but of the arguments of {operator} only "
-                f"{taken or 'none'} change its work.{_hint(name, taken)}"
+                f"{taken or 'none'} change its work.{did_you_mean(name, taken)}"
             )
     columns, dims = x.shape[-1], arguments.get("dims")
     if operator == "partial":
@@ -207,11 +206,6 @@ def _work(operator: str, x: Tensor, arguments: dict[str, Any]) -> Work:
         second, matrix, first, zeroth = given
         return LinearParts.general(second, matrix, first, zeroth, x, True).work
     return _SIMPLE[operator](columns if dims is None else len(normalise_dims(dims, columns)))
-
-
-def _hint(name: Any, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def _name(operator: Any) -> Any:

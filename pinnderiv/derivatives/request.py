@@ -7,7 +7,6 @@ here, before any work starts.
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pinnderiv.derivatives.transforms import (
     ordinary,
     plain,
 )
-from pinnderiv.errors import ArgumentError, DtypeError, ShapeError
+from pinnderiv.errors import ArgumentError, DtypeError, ShapeError, did_you_mean
 
 MultiIndex = tuple[int, ...]
 """Columns to differentiate by, sorted: ``(0, 0, 1)`` is ∂³/∂x₀²∂x₁, ``()`` the value."""
@@ -347,8 +346,7 @@ def _parse_name(
         )
     known = list(outputs) + [f"{o}_{c}" for o in outputs for c in coordinates]
     known += [f"{o}_{a}{b}" for o in outputs for a in coordinates for b in coordinates]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, known)
     raise ArgumentError(
         f"{name!r} is not a derivative of outputs {tuple(outputs)} by coordinates "
         f"{tuple(coordinates)}: write output, underscore, coordinates, such as "

@@ -16,7 +16,6 @@ Samplers of directions:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +29,7 @@ from pinnderiv.derivatives.operators import Transform
 from pinnderiv.derivatives.request import Collapsed, as_coefficient, check_symmetric
 from pinnderiv.derivatives.transforms import attached, outside_inference_mode
 from pinnderiv.derivatives.work import Work
-from pinnderiv.errors import ArgumentError, DtypeError
+from pinnderiv.errors import ArgumentError, DtypeError, did_you_mean
 
 SAMPLERS = ("rademacher", "gaussian", "coordinates")
 
@@ -164,8 +163,7 @@ class _Draw:
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
-            close = difflib.get_close_matches(str(self.sampler), SAMPLERS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(self.sampler, SAMPLERS)
             raise ArgumentError(f"sampler={self.sampler!r} is unknown; use {SAMPLERS}.{hint}")
         if self.generator is not None and not isinstance(self.generator, torch.Generator):
             raise DtypeError(

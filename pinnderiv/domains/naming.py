@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
-from pinnderiv.errors import ArgumentError
+from pinnderiv.errors import ArgumentError, did_you_mean
 
 
 def unknown_name(kind: str, got: object, known: Iterable[str]) -> ArgumentError:
@@ -20,6 +19,5 @@ def unknown_name(kind: str, got: object, known: Iterable[str]) -> ArgumentError:
         The exception, for the caller to raise.
     """
     names = sorted(known)
-    close = get_close_matches(str(got), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(got, names)
     return ArgumentError(f"there is no {kind} named {got!r}.{hint} Known: {', '.join(names)}.")

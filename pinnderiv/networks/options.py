@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
-from pinnderiv.errors import ArgumentError
+from pinnderiv.errors import ArgumentError, did_you_mean
 
 
 def check_sizes(**sizes: int) -> None:
@@ -51,6 +50,5 @@ def unknown_option(kind: str, got: object, known: Iterable[str]) -> ArgumentErro
         The exception, for the caller to raise.
     """
     names = sorted(known)
-    close = get_close_matches(str(got).lower(), names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(str(got).lower(), names)
     return ArgumentError(f"there is no {kind} {got!r}.{hint} Known: {', '.join(names)}.")
