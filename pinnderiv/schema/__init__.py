@@ -96,7 +96,8 @@ class TrainingConfig:
     """The budget, and how often to look and to save.
 
     ``max_seconds`` counts the time in steps only, not the time in evaluation or saving. The
-    budget ends with whichever limit comes first; one of the two can be null.
+    budget ends with whichever limit comes first; one of the two can be null. ``time_slabs`` cuts
+    time into as many equal parts, each with a network of its own; they share the budget.
     """
 
     max_steps: int | None = None
@@ -104,6 +105,7 @@ class TrainingConfig:
     evaluate_every: int = 100
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
+    time_slabs: int = 1
 
 
 @dataclass

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from pinnderiv.domains import UniformSampler
 from pinnderiv.errors import ConfigurationError
@@ -31,6 +33,23 @@ class Error:
     largest: float
 
 
+@dataclass
+class _Part:
+    """The points in one slab of time.
+
+    Attributes:
+        ansatz: of the slab.
+        points: float64 (N, D).
+        exact: the solution there, float64 (N, 1).
+        wanted: what the trained part must be there; None until the slab has begun.
+    """
+
+    ansatz: Ansatz
+    points: Tensor
+    exact: Tensor
+    wanted: Tensor | None = None
+
+
 class Accuracy:
     """Measures the error at points that training never sees.
 
@@ -39,7 +58,7 @@ class Accuracy:
 
     Args:
         problem: has the exact solution.
-        ansatz: the network is its trained part.
+        ansatz: the network is its trained part; for slabs of time one each, in their order.
         seed: the run's seed.
         dtype, device: where the network is.
 
@@ -50,7 +69,7 @@ class Accuracy:
     def __init__(
         self,
         problem: Problem,
-        ansatz: Ansatz,
+        ansatz: Ansatz | Sequence[Ansatz],
         seed: int,
         dtype: torch.dtype,
         device: torch.device | str,
@@ -64,21 +83,46 @@ class Accuracy:
         points = points.to(device)
         # both in float64, whatever the network's precision is
         exact = problem.exact(points).detach()
-        self._size = exact.norm()
-        if not (torch.isfinite(self._size) and self._size > 0.0):
+        size = exact.norm()
+        if not (torch.isfinite(size) and size > 0.0):
             raise ConfigurationError(
                 f"the exact solution of problem {problem.name!r} is "
-                f"{'zero' if self._size == 0 else 'not finite'} wherever the error is measured, so "
+                f"{'zero' if size == 0 else 'not finite'} wherever the error is measured, so "
                 "that a relative error has no meaning: choose other problem.amplitudes or "
                 "problem.frequencies"
             )
-        self._wanted = exact - ansatz.known(points)
-        self._trained = ansatz.v
-        self._points = points.to(dtype)
+        ansatzes = [ansatz] if isinstance(ansatz, Ansatz) else list(ansatz)
+        ends = [each.problem.domain.upper[-1] for each in ansatzes[:-1]]
+        slab = torch.bucketize(points[:, -1].contiguous(), torch.tensor(ends).to(points))
+        self._parts = [
+            _Part(each, points[slab == k], exact[slab == k]) for k, each in enumerate(ansatzes)
+        ]
+        self._dtype = dtype
+        self.begin(0)
+
+    def begin(self, slab: int) -> None:
+        """Takes the slabs of time up to ``slab`` into account; those before are trained."""
+        for part in self._parts[: slab + 1]:
+            if part.wanted is None:
+                part.wanted = part.exact - part.ansatz.known(part.points)
 
     def measure(self) -> Error:
-        """The error of the network as it is now."""
+        """The error of the network as it is now, over the slabs that have begun."""
+        return self._measure([part for part in self._parts if part.wanted is not None])
+
+    def measure_all(self) -> Error:
+        """The error over all of time, with slabs that have not begun as they are."""
+        return self._measure(self._parts)
+
+    def _measure(self, parts: list[_Part]) -> Error:
         with torch.no_grad():
-            values = torch.cat([self._trained(rows) for rows in self._points.split(_ROWS)])
-            error = values.double() - self._wanted
-            return Error(float(error.norm() / self._size), float(error.abs().max()))
+            error = torch.cat([self._error(part) for part in parts])
+            size = torch.cat([part.exact for part in parts]).norm()
+            return Error(float(error.norm() / size), float(error.abs().max()))
+
+    def _error(self, part: _Part) -> Tensor:
+        rows = part.points.to(self._dtype).split(_ROWS)
+        values = torch.cat([part.ansatz.v(each) for each in rows]).double()
+        if part.wanted is None:
+            return values - (part.exact - part.ansatz.known(part.points))
+        return values - part.wanted

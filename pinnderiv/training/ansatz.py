@@ -13,13 +13,13 @@ import copy
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.networks import HardConstraint, Scaled
-from pinnderiv.networks.lift import TransfiniteLift
 from pinnderiv.problems import Problem
 
 # Rows at a time for lifts of few terms; of more, fewer rows.
@@ -28,6 +28,15 @@ _FEW_TERMS = 81
 # Seconds of silence after which a user wants to know.
 _LONG = 2.0
 _log = logging.getLogger(__name__)
+
+
+class Given(Protocol):
+    """A known part g, (N, D) -> (N, 1); ``terms`` is how many evaluations it takes a point."""
+
+    @property
+    def terms(self) -> int: ...
+
+    def __call__(self, x: Tensor) -> Tensor: ...
 
 
 class Ansatz:
@@ -75,27 +84,28 @@ class Ansatz:
         # in float32, second derivatives of the lift would add noise to the right-hand side
         exact = points.double()
         source = self.problem.source(exact).detach()
-        lift = self._lift()
-        if lift is not None:
+        given = self._given()
+        if given is not None:
             apply = self.problem.equation.apply
             source = source - _by_rows(
                 "the equation applied to the boundary values",
-                lambda rows: apply(lift, rows).detach(),
+                lambda rows: apply(given, rows).detach(),
                 exact,
-                lift.terms,
+                given.terms,
             )
         return source.to(points.dtype)
 
     def known(self, points: Tensor) -> Tensor:
         """g at the points, float64 (N, 1)."""
-        lift = self._lift()
+        given = self._given()
         exact = points.double()
-        if lift is None:
+        if given is None:
             return torch.zeros_like(exact[:, :1])
         with torch.no_grad():
-            return _by_rows("the boundary values continued inside", lift, exact, lift.terms)
+            return _by_rows("the boundary values continued inside", given, exact, given.terms)
 
-    def _lift(self) -> TransfiniteLift | None:
+    def _given(self) -> Given | None:
+        """g as a module of its own in float64, or None where it is zero."""
         lift = self.u.lift if isinstance(self.u, HardConstraint) else None
         return None if lift is None else copy.deepcopy(lift).double()
 

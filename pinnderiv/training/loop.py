@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,8 @@ class Run:
 
     Attributes:
         network: is trained.
-        objective: the loss of the network at the collocation points.
+        objective: the loss of the network at the collocation points, in the slab under way.
+        objective_of: makes that of another slab of time, once those before it are trained.
         phases: the optimisers in their order, and the budget.
         accuracy: measures the error; never touches what training depends on.
         checkpoints: where the state is saved.
@@ -44,6 +45,7 @@ class Run:
 
     network: nn.Module
     objective: Objective
+    objective_of: Callable[[int], Objective]
     phases: Phases
     accuracy: Accuracy
     checkpoints: CheckpointFolder
@@ -62,8 +64,8 @@ class Outcome:
         stop_reason: ``max_steps``, ``max_seconds``, ``converged`` (no optimiser finds a better
             point), ``phases_over`` (all have taken their steps), or the signal's name.
         exit_code: 0, or 128 + the signal's number.
-        error: of the network as it is now.
-        loss, terms: of the network as it is now, at the present points.
+        error: of the network as it is now, over all of time.
+        loss, terms: of the network as it is now, at the present points, in the present slab.
     """
 
     stop_reason: str
@@ -85,12 +87,12 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
             that it became so for.
         CheckpointError: ``saved`` does not fit the run.
     """
-    progress, phases, objective = run.progress, run.phases, run.objective
+    progress, phases = run.progress, run.phases
     if saved is None:
-        phases.optimiser(progress).begin(objective)
+        phases.optimiser(progress).begin(run.objective)
     else:
         restore(run, saved)
-    measured: tuple[int, Error] | None = None
+    measured = -1
     began, before = time.perf_counter(), progress.wall_seconds
 
     with stopping_gently() as stop:
@@ -99,11 +101,14 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
             _save_if_finite(run)
 
         while (reason := _reason_to_stop(run, stop)) is None:
+            if phases.slab_over(progress):
+                _begin_next_slab(run)
+                continue
             if phases.over(progress):
                 _begin_next_phase(run, stalled=False)
                 continue
 
-            optimiser = phases.optimiser(progress)
+            objective, optimiser = run.objective, phases.optimiser(progress)
             clock = time.perf_counter()
             if objective.collocation.due(progress.step):
                 objective.collocation.resample()
@@ -115,8 +120,8 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
 
             run.monitor.step(_record(run, report))
             if progress.step % run.evaluate_every == 0:
-                measured = progress.step, run.accuracy.measure()
-                run.monitor.error(*measured)
+                measured = progress.step
+                run.monitor.error(progress.step, run.accuracy.measure())
             if report.note:
                 progress.note = report.note
                 _log.info(report.note)
@@ -126,16 +131,16 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
                 _save_if_finite(run)
 
         # no step looks at what the last one left, so this does, whatever ended the run
-        final = objective.evaluate()
+        final = run.objective.evaluate()
         _require_finite(run, final, f"after step {progress.step}")
         progress.wall_seconds = before + time.perf_counter() - began
         save(run)
-        if measured is None or measured[0] != progress.step:
-            measured = progress.step, run.accuracy.measure()
-            run.monitor.error(*measured)
+        error = run.accuracy.measure_all()
+        if measured != progress.step:
+            run.monitor.error(progress.step, error)
 
     terms = {name: float(value) for name, value in final.terms.items()}
-    return Outcome(reason, stop.exit_code, measured[1], float(final.loss), terms)
+    return Outcome(reason, stop.exit_code, error, float(final.loss), terms)
 
 
 def save(run: Run) -> None:
@@ -148,6 +153,7 @@ def save(run: Run) -> None:
             "progress": progress.state_dict(),
             "network": run.network.state_dict(),
             "phases": list(phases.names),
+            "slabs": phases.slabs,
             "optimiser": {} if over else phases.optimiser(progress).state_dict(),
             "points": run.objective.collocation.state_dict(),
             "random": random_state(),
@@ -160,12 +166,14 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
     """Puts a run back to where :func:`save` left it.
 
     Raises:
-        CheckpointError: the network or the phases are others.
+        CheckpointError: the network, the phases or the slabs of time are others.
     """
     phases = run.phases
-    require_same_phases(saved, phases.names)
+    require_same_phases(saved, phases.names, phases.slabs)
     load_network(run.network, saved["network"])
     run.progress.__dict__.update(saved["progress"])
+    if run.progress.slab > 0:
+        _enter_slab(run)
     run.objective.collocation.load_state_dict(saved["points"])
     if not phases.finished(run.progress):
         optimiser = phases.optimiser(run.progress)
@@ -174,8 +182,14 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
     restore_random_state(saved["random"])
 
 
-def require_same_phases(saved: Mapping[str, Any], names: list[str]) -> None:
-    """Raises CheckpointError unless a checkpoint is of a run with the phases ``names``."""
+def require_same_phases(saved: Mapping[str, Any], names: list[str], slabs: int) -> None:
+    """Raises CheckpointError unless a checkpoint is of a run with these phases and slabs."""
+    before = saved.get("slabs", 1)
+    if before != slabs:
+        raise CheckpointError(
+            f"the checkpoint's run has {before} slab(s) of time and this configuration {slabs}: "
+            f"resume with training.time_slabs={before}"
+        )
     if saved["phases"] != names:
         raise CheckpointError(
             f"the checkpoint's phases are {', '.join(saved['phases'])}, this configuration's are "
@@ -216,6 +230,19 @@ def _begin_next_phase(run: Run, stalled: bool) -> None:
         run.phases.optimiser(run.progress).begin(run.objective)
 
 
+def _begin_next_slab(run: Run) -> None:
+    _log.info(f"step {run.progress.step}: slab {run.progress.slab + 1} of time is over")
+    run.progress.next_slab()
+    _enter_slab(run)
+    run.phases.optimiser(run.progress).begin(run.objective)
+
+
+def _enter_slab(run: Run) -> None:
+    """What the slabs before have reached is where this one starts."""
+    run.objective = run.objective_of(run.progress.slab)
+    run.accuracy.begin(run.progress.slab)
+
+
 def _save_if_finite(run: Run) -> None:
     """Saves, unless the network has diverged: the next step will say so."""
     if run.objective.evaluate().finite:
@@ -248,7 +275,8 @@ def _record(run: Run, report: StepReport) -> StepRecord:
     evaluation, progress = report.evaluation, run.progress
     return StepRecord(
         step=progress.step,
-        phase=run.phases.name(progress),
+        phase=run.phases.label(progress),
+        slab=progress.slab + 1,
         loss=float(evaluation.loss),
         terms={name: float(term) for name, term in evaluation.terms.items()},
         gradient_norm=float(evaluation.gradient.norm()),

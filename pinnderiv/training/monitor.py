@@ -45,7 +45,8 @@ class StepRecord:
 
     Attributes:
         step: steps taken so far, this one included.
-        phase: name of the optimiser's phase.
+        phase: name of the optimiser's phase, with the slab where there is more than one.
+        slab: number of the slab of time, from 1.
         loss: weighted sum of the terms.
         terms: mean square of each, unweighted.
         gradient_norm: Euclidean norm over all parameters.
@@ -66,6 +67,7 @@ class StepRecord:
     step_seconds: float
     points_per_second: float
     fraction: float
+    slab: int = 1
 
 
 class Monitor:

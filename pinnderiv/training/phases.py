@@ -24,6 +24,8 @@ class Progress:
         step_seconds: of the last step.
         stalled: the last phase that ended did so because it found no better point.
         note: what that phase had to say of it.
+        slab: index of the slab of time under way.
+        slab_from_step, slab_from_seconds: what had been used when it began.
     """
 
     step: int = 0
@@ -35,6 +37,9 @@ class Progress:
     step_seconds: float = 0.0
     stalled: bool = False
     note: str = ""
+    slab: int = 0
+    slab_from_step: int = 0
+    slab_from_seconds: float = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,6 +58,14 @@ class Progress:
         self.phase += 1
         self.phase_step = 0
         self.phase_seconds = 0.0
+
+    def next_slab(self) -> None:
+        """Leaves this slab of time; the next begins with the first phase."""
+        self.slab += 1
+        self.slab_from_step, self.slab_from_seconds = self.step, self.seconds
+        self.phase = self.phase_step = 0
+        self.phase_seconds = 0.0
+        self.stalled = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,15 @@ class Budget:
             return "max_seconds"
         return None
 
+    def until_end_of_slab(self, progress: Progress, slabs: int) -> Budget:
+        """The limits of the slab under way: an equal share of what was left when it began."""
+        left = slabs - progress.slab
+        steps, seconds = progress.slab_from_step, progress.slab_from_seconds
+        return Budget(
+            None if self.max_steps is None else steps - (steps - self.max_steps) // left,
+            None if self.max_seconds is None else seconds + (self.max_seconds - seconds) / left,
+        )
+
     def fraction(self, progress: Progress) -> float:
         """How much of the tighter limit is used, in [0, 1]."""
         shares = [0.0]
@@ -105,18 +127,20 @@ class Phases:
     Args:
         optimisers: by name, in order.
         budget: the run's; a phase's ``time_share`` is a share of its ``max_seconds``.
+        slabs: how many slabs of time share the budget; the phases run anew in each.
 
     Raises:
         ConfigurationError: there is none; one that is not the last has no length; or a length
             in time has no ``max_seconds`` to be a share of.
     """
 
-    def __init__(self, optimisers: Mapping[str, Optimiser], budget: Budget) -> None:
+    def __init__(self, optimisers: Mapping[str, Optimiser], budget: Budget, slabs: int = 1) -> None:
         if not optimisers:
             raise ConfigurationError("the optimiser has no phase: take for example optimiser=adam")
         self.names = list(optimisers)
         self.optimisers = list(optimisers.values())
         self.budget = budget
+        self.slabs = slabs
         for name, each in list(optimisers.items())[:-1]:
             has_time = each.time_share is not None and budget.max_seconds is not None
             if each.steps is None and not has_time:
@@ -133,9 +157,11 @@ class Phases:
             return True
         if progress.phase == len(self.optimisers) - 1:
             return False  # the last phase may use what the others left
-        if optimiser.time_share is None or self.budget.max_seconds is None:
+        ends = self.budget.until_end_of_slab(progress, self.slabs).max_seconds
+        if optimiser.time_share is None or ends is None:
             return False
-        return progress.phase_seconds >= optimiser.time_share * self.budget.max_seconds
+        share = optimiser.time_share * (ends - progress.slab_from_seconds)
+        return progress.phase_seconds >= share
 
     def finished(self, progress: Progress) -> bool:
         """Whether no phase is left."""
@@ -145,13 +171,20 @@ class Phases:
         """``converged``, ``phases_over`` or the limit of the budget that is reached, or None.
 
         A last phase that has used its length is not left: a resumed run that gives it more goes
-        on where it was.
+        on where it was. Only the last slab of time ends the run.
         """
+        return None if progress.slab < self.slabs - 1 else self._reason_to_leave(progress)
+
+    def slab_over(self, progress: Progress) -> bool:
+        """Whether the slab of time under way is to be left for the next one."""
+        return progress.slab < self.slabs - 1 and self._reason_to_leave(progress) is not None
+
+    def _reason_to_leave(self, progress: Progress) -> str | None:
         if self.finished(progress):
             return "converged" if progress.stalled else "phases_over"
         if progress.phase == len(self.optimisers) - 1 and self.over(progress):
             return "phases_over"
-        return self.budget.used_up(progress)
+        return self.budget.until_end_of_slab(progress, self.slabs).used_up(progress)
 
     def optimiser(self, progress: Progress) -> Optimiser:
         """The optimiser of the phase under way."""
@@ -160,3 +193,8 @@ class Phases:
     def name(self, progress: Progress) -> str:
         """The name of the phase under way, or of the last one."""
         return self.names[min(progress.phase, len(self.names) - 1)]
+
+    def label(self, progress: Progress) -> str:
+        """The phase's name, and the slab's number where there is more than one."""
+        where = f" (slab {progress.slab + 1} of {self.slabs})" if self.slabs > 1 else ""
+        return f"{self.name(progress)}{where}"

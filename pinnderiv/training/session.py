@@ -19,7 +19,6 @@ from rich.table import Table
 
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.schema import RunConfig
-from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.checkpoint import CheckpointFolder
 from pinnderiv.training.commands import resume_command
 from pinnderiv.training.console import progress_monitors
@@ -38,6 +37,7 @@ from pinnderiv.training.setup import (
     metrics_of,
     write_metrics,
 )
+from pinnderiv.training.slabs import TimeSlabs
 from pinnderiv.training.tables import write_columns
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def train_session(
         )
     parts = build()
     if saved is not None:
-        require_same_phases(saved, list(parts.optimisers))
+        require_same_phases(saved, list(parts.optimisers), config.training.time_slabs)
         reason = _nothing_to_do(config, parts, directory, Progress(**saved["progress"]))
         if reason is not None:
             console.print(f"nothing to do: {reason}", soft_wrap=True, markup=False, highlight=False)
@@ -153,7 +153,8 @@ def evaluate_session(
         if wanted.points is None
         else points_from_file(problem, Path(wanted.points))
     )
-    network = Ansatz(problem, parts.network, config.constraint.value).u
+    slabs = config.training.time_slabs
+    network = TimeSlabs(problem, parts.network, config.constraint.value, slabs).u
     network.to(device=device, dtype=dtype)
     load_network(network, saved["network"])
     table = evaluate(problem, network, wanted.quantities, columns, dtype, device)
@@ -167,7 +168,8 @@ def _nothing_to_do(
 ) -> str | None:
     """Why a run that is resumed takes no step, and what would make it; None if it does."""
     budget = Budget(config.training.max_steps, config.training.max_seconds)
-    reason = Phases(parts.optimisers, budget).reason_to_stop(progress)
+    phases = Phases(parts.optimisers, budget, config.training.time_slabs)
+    reason = phases.reason_to_stop(progress)
     if reason is None or _steps_reported(directory) != progress.step:
         return None  # a run that was killed before it wrote its results does that now
     last = list(parts.optimisers)[-1]

@@ -19,7 +19,6 @@ from pinnderiv.errors import ConfigurationError
 from pinnderiv.problems import Problem
 from pinnderiv.schema import RunConfig
 from pinnderiv.training.accuracy import Accuracy
-from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.checkpoint import CheckpointFolder, write_atomically
 from pinnderiv.training.collocation import INTERIOR, Collocation
 from pinnderiv.training.history import History
@@ -29,6 +28,7 @@ from pinnderiv.training.monitor import Monitor, Monitors, RunFacts
 from pinnderiv.training.objective import Objective
 from pinnderiv.training.optimisers import Optimiser
 from pinnderiv.training.phases import Budget, Phases
+from pinnderiv.training.slabs import TimeSlabs
 
 # Names that loss.weights and sampler.points may have although this problem has no such term or
 # piece: one configuration serves all problems.
@@ -111,51 +111,59 @@ def assemble(
     conditions = [each.name for each in problem.conditions]
     _known("loss.weights", config.loss.weights, (*_COMMON_TERMS, *conditions))
     _known("sampler.points", config.sampler.points, (*_COMMON_PIECES, *problem.domain.pieces))
-    phases = Phases(parts.optimisers, Budget(training.max_steps, training.max_seconds))
-
-    ansatz = Ansatz(problem, parts.network, config.constraint.value)
+    slabs = TimeSlabs(problem, parts.network, config.constraint.value, training.time_slabs)
+    budget = Budget(training.max_steps, training.max_seconds)
+    phases = Phases(parts.optimisers, budget, training.time_slabs)
+    ansatz = slabs.ansatzes[0]
     if ansatz.why_soft:
         _log.warning(
             "constraint=auto makes the conditions terms of the loss (soft) here: %s",
             ansatz.why_soft.partition(". ")[0],
         )
-    ansatz.u.to(device=device, dtype=dtype)
-    collocation = Collocation(
-        problem,
-        ansatz,
-        parts.sampler,
-        config.sampler.points,
-        config.seed,
-        resample_every=config.sampler.resample_every,
-        dtype=dtype,
-        device=device,
-    )
-    loss = Loss(
-        problem,
-        ansatz,
-        config.loss.weights,
-        method=config.derivatives.method.value,
-        chunk_size=config.derivatives.chunk_size,
-        check=config.derivatives.check,
-    )
-    objective = Objective(loss, collocation)
+    slabs.u.to(device=device, dtype=dtype)
+
+    def objective_of(slab: int) -> Objective:
+        ansatz = slabs.ansatzes[slab]
+        collocation = Collocation(
+            ansatz.problem,
+            ansatz,
+            parts.sampler,
+            config.sampler.points,
+            config.seed,
+            resample_every=config.sampler.resample_every,
+            dtype=dtype,
+            device=device,
+        )
+        loss = Loss(
+            ansatz.problem,
+            ansatz,
+            config.loss.weights,
+            method=config.derivatives.method.value,
+            chunk_size=config.derivatives.chunk_size,
+            check=config.derivatives.check,
+        )
+        return Objective(loss, collocation)
+
+    objective = objective_of(0)
     dense = any(each.large_matrices for each in phases.optimisers)
     if config.threads is None and not dense and _work(objective) < SMALL_STEP:
         torch.set_num_threads(1)
-    history = History(directory / "history.csv", config.monitor.every, loss.names)
+    history = History(directory / "history.csv", config.monitor.every, objective.loss.names)
     facts = {
         "device": device.type,
         "dtype": config.dtype.value,
         "seed": config.seed,
         "parameters": objective.size,
-        "points": collocation.points.count,
+        "points": objective.collocation.points.count,
         "constraint": "hard" if ansatz.hard else "soft",
+        **({"time_slabs": training.time_slabs} if training.time_slabs > 1 else {}),
     }
     run = Run(
-        network=ansatz.u,
+        network=slabs.u,
         objective=objective,
+        objective_of=objective_of,
         phases=phases,
-        accuracy=Accuracy(problem, ansatz, config.seed, dtype, device),
+        accuracy=Accuracy(problem, slabs.ansatzes, config.seed, dtype, device),
         checkpoints=CheckpointFolder(directory / "checkpoints", training.keep_checkpoints),
         monitor=Monitors([history, *watchers(device)]),
         facts=RunFacts(
@@ -178,7 +186,8 @@ def metrics_of(
 ) -> dict[str, Any]:
     """What ``metrics.json`` holds.
 
-    ``relative_l2`` and ``max_error`` are of the network as the run left it;
+    ``relative_l2`` and ``max_error`` are of the network as the run left it, over all of time;
+    with slabs of time, ``parameters`` and ``points`` are those of each, ``loss`` of the last one;
     ``training_seconds`` is the time in steps, ``wall_seconds`` all time of the loop,
     ``setup_seconds`` the time before it in this call: mostly the points and what is known there.
     """
@@ -199,6 +208,7 @@ def metrics_of(
         "phase_steps": run.progress.phase_step,
         "max_steps": run.facts.max_steps,
         "max_seconds": run.facts.max_seconds,
+        "slab": run.progress.slab + 1,
         "note": run.progress.note,
         **run.facts.facts,
         "threads": torch.get_num_threads(),

@@ -26,7 +26,7 @@ class TensorBoardMonitor(Monitor):
 
     Scalars: ``loss/total``, ``loss/<term>``, ``error/relative_l2``, ``error/largest``,
     ``optimiser/gradient_norm``, ``optimiser/learning_rate``, ``speed/points_per_second``,
-    ``speed/steps_per_second`` and ``memory/bytes``.
+    ``speed/steps_per_second`` and ``memory/bytes``; with slabs of time ``slab``, from 1.
 
     Args:
         directory: for the event files.
@@ -62,6 +62,7 @@ class TensorBoardMonitor(Monitor):
             "speed/points_per_second": record.points_per_second,
             "speed/steps_per_second": 1.0 / max(record.step_seconds, 1e-9),
             "memory/bytes": memory_in_use(self.device),
+            **({"slab": record.slab} if "time_slabs" in self._run.facts else {}),
         }
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, record.step)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
+from torch import nn
 
 from pinnderiv.domains import SobolSampler
 from pinnderiv.networks import MLP
@@ -47,6 +48,7 @@ class Small:
     max_seconds: float | None = None
     checkpoint_every: int = 1000
     optimisers: Callable[[], dict[str, Optimiser]] = lambda: {"adam": Adam(lr=1e-2)}
+    network: Callable[..., nn.Module] | None = None
     weights: dict[str, float] = field(default_factory=dict)
     watchers: list[Monitor] = field(default_factory=list)
     change: Callable[[RunConfig], Any] = lambda config: None
@@ -76,7 +78,8 @@ class Small:
     def parts(self) -> Parts:
         return Parts(
             problem=CASES[self.case](self.case),
-            network=lambda inputs, outputs: MLP(inputs, outputs, width=self.width, depth=2),
+            network=self.network
+            or (lambda inputs, outputs: MLP(inputs, outputs, width=self.width, depth=2)),
             sampler=SobolSampler,
             optimisers=self.optimisers(),
         )

@@ -50,6 +50,38 @@ def test_a_phase_that_would_hide_the_next_is_refused() -> None:
         Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(100, None))
 
 
+def test_slabs_share_what_is_left_and_hand_on_what_they_do_not_use() -> None:
+    budget = Budget(10, 30.0)
+    assert budget.until_end_of_slab(Progress(), 1) == budget
+    assert budget.until_end_of_slab(Progress(), 3) == Budget(4, 10.0)
+    second = Progress(step=2, seconds=4.0)
+    second.next_slab()
+    assert budget.until_end_of_slab(second, 3) == Budget(6, 17.0)
+    second.advance(20.0)
+    second.next_slab()
+    assert budget.until_end_of_slab(second, 3) == budget
+
+
+def test_only_the_last_slab_ends_the_run() -> None:
+    phases = Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(None, 10.0), slabs=2)
+    progress = Progress(phase_seconds=2.5, seconds=2.5)
+    assert phases.over(progress)
+    progress.next_phase(stalled=False)
+    assert not phases.slab_over(progress)
+    progress.next_phase(stalled=True)
+    assert phases.slab_over(progress)
+    assert phases.reason_to_stop(progress) is None
+    progress.next_slab()
+    assert phases.name(progress) == "a"
+    assert phases.label(progress) == "a (slab 2 of 2)"
+    assert not phases.slab_over(progress)
+    # it has the 7.5 seconds that are left
+    assert not phases.over(Progress(**vars(progress) | {"phase_seconds": 3.7}))
+    assert phases.over(Progress(**vars(progress) | {"phase_seconds": 3.8}))
+    progress.advance(7.5)
+    assert phases.reason_to_stop(progress) == "max_seconds"
+
+
 def test_no_phase_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no phase"):
         Phases({}, Budget(1, None))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pinnderiv.errors import CheckpointError
+from pinnderiv.training.monitor import Monitor, StepRecord
 from pinnderiv.training.optimisers import LBFGS, Adam, Schedule
 
 
@@ -59,6 +60,51 @@ def test_a_cut_anywhere_around_a_change_of_optimiser_leaves_no_trace(
     resumed, _ = parts.resume()
     assert resumed.phases.name(resumed.progress) == "lbfgs"
     assert same(resumed.network.state_dict(), whole.network.state_dict())
+
+
+class Killer(Monitor):
+    """Ends the process, as it were, in the middle of a step."""
+
+    def __init__(self, step: int) -> None:
+        self.last = step
+
+    def step(self, record: StepRecord) -> None:
+        if record.step == self.last:
+            raise RuntimeError("killed")
+
+
+@pytest.mark.parametrize("constraint", ["hard", "soft"])
+@pytest.mark.parametrize("cut", [2, 3, 4, 5])
+def test_a_cut_in_any_slab_of_time_leaves_no_trace(
+    small: Callable[..., Any], cut: int, constraint: str
+) -> None:
+    choices = {
+        "optimisers": lambda: {"adam": Adam(lr=1e-2, steps=2), "lbfgs": LBFGS(history=3)},
+        "case": "wave_travelling",
+        "constraint": constraint,
+        "resample_every": 2,
+        "max_steps": 6,
+        "checkpoint_every": 1,
+        "change": lambda config: setattr(config.training, "time_slabs", 2),
+    }
+    whole, outcome = small("whole", **choices).train()
+    parts = small("parts", watchers=[Killer(cut + 1)], **choices)
+    with pytest.raises(RuntimeError, match="killed"):
+        parts.train()
+    parts.watchers = []
+    resumed, again = parts.resume()
+    assert whole.progress.slab == resumed.progress.slab == 1
+    assert whole.progress.slab_from_step == resumed.progress.slab_from_step == 3
+    assert same(resumed.network.state_dict(), whole.network.state_dict())
+    assert (again.loss, again.error) == (outcome.loss, outcome.error)
+
+
+def test_another_number_of_slabs_is_refused(small: Callable[..., Any]) -> None:
+    run = small()
+    run.train()
+    run.change = lambda config: setattr(config.training, "time_slabs", 2)
+    with pytest.raises(CheckpointError, match=r"time_slabs=1"):
+        run.resume()
 
 
 def test_the_seed_decides_everything(small: Callable[..., Any], adam_then_lbfgs: Any) -> None:
