@@ -7,15 +7,17 @@ when the points are drawn, not at every step.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pinnderiv.domains import Sampler
-from pinnderiv.errors import CheckpointError, ConfigurationError
+from pinnderiv.errors import ArgumentError, CheckpointError, ConfigurationError
 from pinnderiv.problems import Problem
+from pinnderiv.training.adaptive import Adaptive, Known, Supply
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.seeding import child_seed
 
@@ -54,10 +56,12 @@ class Collocation:
         counts: number of points in ``interior`` and on each piece of the boundary.
         seed: the run's seed.
         resample_every: steps between two draws; 0 keeps the first points for the whole run.
+        adaptive: chooses the interior points from the second draw on; None draws them all alike.
         dtype, device: of the points.
 
     Raises:
-        ConfigurationError: a count is missing or not positive, or names no piece.
+        ConfigurationError: a count is missing or not positive, or names no piece; or the points
+            are adaptive and never drawn anew.
     """
 
     def __init__(
@@ -70,10 +74,16 @@ class Collocation:
         resample_every: int = 0,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
+        adaptive: Adaptive | None = None,
     ) -> None:
         if resample_every < 0:
             raise ConfigurationError(
                 f"sampler.resample_every must be at least 0 (0: never), got {resample_every}"
+            )
+        if adaptive is not None and resample_every == 0:
+            raise ConfigurationError(
+                "sampler.adaptive chooses points anew every sampler.resample_every steps, which is "
+                "0 (never): give it a number, such as sampler.resample_every=100"
             )
         self.problem = problem
         self.ansatz = ansatz
@@ -83,15 +93,37 @@ class Collocation:
         names = [INTERIOR, *dict.fromkeys(each.piece for each in self.conditions)]
         self.counts = {name: _count(counts, name) for name in names}
         self.samplers = {name: sampler(seed=child_seed(seed, "points", name)) for name in names}
-        self.points = self._draw()
+        self.adaptive = adaptive
+        self._seed, self._adapted = child_seed(seed, "points", "adaptive"), 0
+        if adaptive is not None:
+            adaptive.check(self.counts[INTERIOR])
+        interior = self._fresh(self.counts[INTERIOR])
+        self.points = self._with_pieces(Points(interior.points, interior.source, {}, {}))
 
     def due(self, step: int) -> bool:
         """Whether the points are to be drawn anew before step number ``step`` (from 0)."""
         return self.resample_every > 0 and step > 0 and step % self.resample_every == 0
 
-    def resample(self) -> None:
-        """Draws the next points."""
-        self.points = self._draw()
+    def resample(self, residual: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:
+        """Draws the next points.
+
+        Args:
+            residual: of the equation, out of points (N, D) and the source there (N, 1), (N,);
+                needed where the points are adaptive.
+
+        Raises:
+            ArgumentError: it is needed and not given.
+        """
+        if self.adaptive is None:
+            interior = self._fresh(self.counts[INTERIOR])
+        elif residual is None:
+            raise ArgumentError(
+                "residual must be given where the points are adaptive: "
+                "collocation.resample(loss.equation_residual)"
+            )
+        else:
+            interior = self._adapt(self.adaptive, residual)
+        self.points = self._with_pieces(Points(interior.points, interior.source, {}, {}))
 
     def state_dict(self) -> dict[str, Any]:
         """The points, and the samplers' places in their sequences."""
@@ -101,6 +133,7 @@ class Collocation:
             "pieces": dict(self.points.pieces),
             "values": dict(self.points.values),
             "samplers": {name: each.state_dict() for name, each in self.samplers.items()},
+            "adapted": self._adapted,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -117,6 +150,8 @@ class Collocation:
             )
         for name, sampler in self.samplers.items():
             sampler.load_state_dict(state["samplers"][name])
+        # checkpoints of before there were adaptive points do not have it
+        self._adapted = int(state.get("adapted", 0))
         self.points = Points(
             self._cast(state["interior"]),
             self._cast(state["source"]),
@@ -124,20 +159,40 @@ class Collocation:
             {name: self._cast(values) for name, values in state["values"].items()},
         )
 
-    def _draw(self) -> Points:
+    def _adapt(self, adaptive: Adaptive, residual: Callable[[Tensor, Tensor], Tensor]) -> Known:
+        # no more rows at a time than a step of the run has, since they are all that is sure to fit
+        rows = self.counts[INTERIOR]
+
+        @torch.no_grad()
+        def error(at: Known) -> Tensor:
+            found = [
+                residual(points, source).abs()
+                for points, source in zip(*(each.split(rows) for each in at), strict=True)
+            ]
+            # a residual that is not finite is the loop's to report, and no place to go to
+            return torch.cat(found).nan_to_num(nan=0.0, posinf=0.0)
+
+        generator = np.random.default_rng([self._seed, self._adapted])
+        self._adapted += 1
+        present = Known(self.points.interior, self.points.source)
+        return adaptive.next(present, Supply(self._fresh, error, generator))
+
+    def _fresh(self, count: int) -> Known:
         domain = self.problem.domain
-        unit = {
-            name: sampler.draw(self.counts[name], domain.dim)
-            for name, sampler in self.samplers.items()
-        }
-        interior = self._cast(domain.interior(unit[INTERIOR]))
+        unit = self.samplers[INTERIOR].draw(count, domain.dim)
+        points = self._cast(domain.interior(unit))
+        return Known(points, self.ansatz.source(points))
+
+    def _with_pieces(self, points: Points) -> Points:
+        """The points with new ones on the boundary."""
+        domain = self.problem.domain
         pieces = {
-            name: self._cast(domain.on_piece(name, unit[name]))
-            for name in self.samplers
+            name: self._cast(domain.on_piece(name, sampler.draw(self.counts[name], domain.dim)))
+            for name, sampler in self.samplers.items()
             if name != INTERIOR
         }
         values = {each.name: each.value(pieces[each.piece]).detach() for each in self.conditions}
-        return Points(interior, self.ansatz.source(interior), pieces, values)
+        return replace(points, pieces=pieces, values=values)
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)
