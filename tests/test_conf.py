@@ -15,8 +15,12 @@ from pinnderiv.domains import Sampler
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.problems import CASES
 from pinnderiv.schema import SCHEMAS, RunConfig
+from pinnderiv.training.adaptive import R3, RAD, RAR, RARD
+from pinnderiv.training.balancing import NTK, GradientNorm, ReLoBRaLo
+from pinnderiv.training.causality import Causality
 from pinnderiv.training.optimisers import Optimiser
 from pinnderiv.training.phases import Budget, Phases
+from pinnderiv.training.selection import adaptive_of, balance_of, causality_of
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 OPTIONS = sorted(
@@ -90,6 +94,51 @@ def test_what_the_files_say_arrives() -> None:
     assert parts.optimisers["adam"].lr == 0.25
     assert parts.problem.coordinates == ("x", "y", "t")
     assert config.loss.weights.b == 2.0
+
+
+@pytest.mark.parametrize(
+    ("override", "kind"),
+    [
+        ("loss.balance=gradient_norm", GradientNorm),
+        ("loss.balance=ntk", NTK),
+        ("loss.balance=relobralo", ReLoBRaLo),
+        ("loss.causal=0.5", Causality),
+        ("loss.causal=[0.01,1.0]", Causality),
+        ("sampler.adaptive=rad", RAD),
+        ("sampler.adaptive=rar", RAR),
+        ("sampler.adaptive=rar_d", RARD),
+        ("sampler.adaptive=r3", R3),
+    ],
+)
+def test_rules_for_loss_and_points_are_found_by_their_names(override: str, kind: type) -> None:
+    config = compose("config", [override])
+    check_keys(config)
+    whole: Any = OmegaConf.to_object(config)
+    problem = build(config).problem
+    found = [
+        balance_of(whole.loss, seed=0),
+        causality_of(whole.loss, problem),
+        adaptive_of(whole.sampler),
+    ]
+    (made,) = [each for each in found if each is not None]
+    assert type(made) is kind
+
+
+def test_numbers_of_the_rules_arrive() -> None:
+    loss = ["balance=relobralo", "balance_every=7", "balance_momentum=0.5", "causal=[0.1,2]"]
+    loss += ["balance_temperature=3.0", "balance_lookback=0.25", "causal_chunks=9"]
+    points = ["adaptive=rar_d", "adaptive_pool=77", "adaptive_power=3.0", "adaptive_floor=0.5"]
+    points += ["adaptive_add=11", "adaptive_limit=99"]
+    given = [f"loss.{each}" for each in (*loss, "causal_every=4")]
+    config = compose("config", [*given, *(f"sampler.{each}" for each in points)])
+    whole: Any = OmegaConf.to_object(config)
+    balance: Any = balance_of(whole.loss, seed=0)
+    assert (balance.every, balance.momentum) == (7, 0.5)
+    assert (balance.temperature, balance.lookback) == (3.0, 0.25)
+    causality: Any = causality_of(whole.loss, build(config).problem)
+    assert causality.epsilons == (0.1, 2.0) and (causality.chunks, causality.every) == (9, 4)
+    rule: Any = adaptive_of(whole.sampler)
+    assert (rule.add, rule.limit, rule.pool, rule.power, rule.floor) == (11, 99, 77, 3.0, 0.5)
 
 
 @pytest.mark.parametrize(

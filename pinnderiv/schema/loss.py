@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class BalanceKind(Enum):
+    """How the terms are balanced; see :mod:`pinnderiv.training.balancing`."""
+
+    none = "none"
+    gradient_norm = "gradient_norm"
+    ntk = "ntk"
+    relobralo = "relobralo"
 
 
 @dataclass
@@ -11,6 +22,14 @@ class LossConfig:
 
     Values weigh more than the equation, whose residual is made of second derivatives and so is
     larger by a squared wavenumber or more.
+
+    ``balance`` multiplies the weights by factors of its own, anew every ``balance_every`` steps;
+    ``balance_momentum`` is what an update keeps of the old ones (both null: the rule's own), and
+    ``balance_temperature`` and ``balance_lookback`` are ReLoBRaLo's T and E[ρ].
+
+    ``causal`` is ε of causal weights in time, or a list of rising ones, null for none;
+    ``causal_chunks`` is the number of intervals of time, ``causal_every`` the steps between two
+    updates.
     """
 
     weights: dict[str, float] = field(
@@ -21,3 +40,11 @@ class LossConfig:
             "initial_velocity": 10.0,
         }
     )
+    balance: BalanceKind = BalanceKind.none
+    balance_every: int | None = None
+    balance_momentum: float | None = None
+    balance_temperature: float = 0.1
+    balance_lookback: float = 0.999
+    causal: Any = None
+    causal_chunks: int = 32
+    causal_every: int = 1

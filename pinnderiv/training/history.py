@@ -16,12 +16,13 @@ class History(Monitor):
     """Writes a row every so many steps, and wherever the error was measured.
 
     Columns: step, phase, seconds (training time), loss, gradient_norm, learning_rate,
-    relative_l2 (empty where it was not measured), and the mean square of each term.
+    relative_l2 (empty where it was not measured), the mean square of each term, and the weights
+    that change in the run.
 
     Args:
         path: of the CSV file. A resumed run keeps the rows up to the step it goes on from.
         every: steps between two rows.
-        terms: names of the loss terms.
+        terms: names of the loss terms, and of the weights.
     """
 
     def __init__(self, path: Path, every: int, terms: tuple[str, ...]) -> None:
@@ -45,7 +46,7 @@ class History(Monitor):
         self._write_waiting()
         self._wanted = record.step == 1 or record.step % self.every == 0
         self._waiting = {name: getattr(record, name) for name in _FIXED[:-1]}
-        self._waiting.update(record.terms, relative_l2="")
+        self._waiting.update({**record.terms, **record.weights}, relative_l2="")
 
     def error(self, step: int, error: Error) -> None:
         if self._waiting.get("step") == step:

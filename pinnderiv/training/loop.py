@@ -111,7 +111,9 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
             objective, optimiser = run.objective, phases.optimiser(progress)
             clock = time.perf_counter()
             if objective.collocation.due(progress.step):
-                objective.collocation.resample()
+                objective.collocation.resample(objective.loss.equation_residual)
+                optimiser.points_changed()
+            if objective.loss.update(progress.step, objective.collocation.points):
                 optimiser.points_changed()
             report = optimiser.step(objective)
             _require_finite(run, report.evaluation, f"at step {progress.step + 1}")
@@ -156,6 +158,7 @@ def save(run: Run) -> None:
             "slabs": phases.slabs,
             "optimiser": {} if over else phases.optimiser(progress).state_dict(),
             "points": run.objective.collocation.state_dict(),
+            "weighting": run.objective.loss.weighting_state(),
             "random": random_state(),
             "config": run.facts.configuration,
         },
@@ -175,6 +178,8 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
     if run.progress.slab > 0:
         _enter_slab(run)
     run.objective.collocation.load_state_dict(saved["points"])
+    # checkpoints of before there was any have none
+    run.objective.loss.load_weighting_state(saved.get("weighting", {}))
     if not phases.finished(run.progress):
         optimiser = phases.optimiser(run.progress)
         optimiser.begin(run.objective)
@@ -287,4 +292,5 @@ def _record(run: Run, report: StepReport) -> StepRecord:
         * run.objective.collocation.points.count
         / max(progress.step_seconds, 1e-9),
         fraction=run.phases.budget.fraction(progress),
+        weights=run.objective.loss.moving_weights(),
     )

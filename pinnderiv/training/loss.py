@@ -1,18 +1,35 @@
-"""The loss: mean squares of the equation's residual and of the conditions' errors."""
+"""The loss: weighted mean squares of the equation's residual and of the conditions' errors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.errors import CheckpointError, ConfigurationError
 from pinnderiv.problems import Condition, Problem
 from pinnderiv.training.ansatz import Ansatz
+from pinnderiv.training.balancing import Balance
+from pinnderiv.training.causality import Causality
 from pinnderiv.training.collocation import Points
 
 EQUATION = "equation"
+
+
+class Part(NamedTuple):
+    """One term of a loss.
+
+    Attributes:
+        residual: ``residual(u, points, known, **options)``, (N, 1).
+        points: where it is asked for, (N, D).
+        known: what is known there, (N, 1).
+    """
+
+    residual: Callable[..., Tensor]
+    points: Tensor
+    known: Tensor
 
 
 class Loss(nn.Module):
@@ -27,11 +44,18 @@ class Loss(nn.Module):
         ansatz: its trained part is what the loss is of; if it is hard, the conditions are no
             terms of the loss.
         weights: factor on the mean square of each term; a term that is not named has 1.
-
+        balance: multiplies the weights by factors of its own, anew at each :meth:`update`.
+        causality: weighs the equation's residuals by time, anew at each :meth:`update`.
         **options: of :func:`pinnderiv.linear_operator`: ``method``, ``chunk_size``, ``check``.
 
+    Attributes:
+        names: of the terms.
+        base: the weights as given, of all terms.
+        weights: the present ones, ``base`` times the balance.
+
     Raises:
-        ConfigurationError: a weight is negative or not finite, or all are zero.
+        ConfigurationError: a weight is negative or not finite, or all are zero; or there are
+            not two terms to balance.
     """
 
     def __init__(
@@ -39,6 +63,8 @@ class Loss(nn.Module):
         problem: Problem,
         ansatz: Ansatz,
         weights: Mapping[str, float],
+        balance: Balance | None = None,
+        causality: Causality | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -52,45 +78,148 @@ class Loss(nn.Module):
                 raise ConfigurationError(
                     f"loss.weights.{name} must be a finite number of at least 0, got {weight}"
                 )
-        self.weights = {name: float(weights.get(name, 1.0)) for name in self.names}
-        if not any(self.weights.values()):
+        self.base = {name: float(weights.get(name, 1.0)) for name in self.names}
+        self.weights = dict(self.base)
+        self.balance, self.causality = balance, causality
+        if not any(self.base.values()):
             raise ConfigurationError(
                 f"loss.weights is 0 for every term of this loss ({', '.join(self.names)}), so "
                 "there is nothing to train: give one of them a weight"
             )
+        counted = [name for name, weight in self.base.items() if weight > 0.0]
+        if balance is not None and len(counted) < 2:
+            raise ConfigurationError(
+                f"loss.balance={balance.name} has nothing to balance: this loss has one term, "
+                f"'{counted[0]}'. Take constraint=soft, which makes terms of the conditions, or "
+                "loss.balance=none"
+            )
+
+    def parts(self, points: Points) -> dict[str, Part]:
+        """What each term asks for, and where."""
+        equation = self.problem.equation.residual
+        parts = {EQUATION: Part(equation, points.interior, points.source)}
+        for each in self.conditions:
+            piece, values = points.pieces[each.piece], points.values[each.name]
+            parts[each.name] = Part(each.residual, piece, values)
+        return parts
 
     def forward(self, points: Points) -> dict[str, Tensor]:
         """The residuals at the points, unweighted: a vector (N_term,) for each term."""
-        residuals = {
-            EQUATION: self.problem.equation.residual(
-                self.network, points.interior, points.source, **self.options
-            ).flatten()
-        }
-        for condition in self.conditions:
-            residuals[condition.name] = condition.residual(
-                self.network,
-                points.pieces[condition.piece],
-                points.values[condition.name],
-                **self.options,
-            ).flatten()
-        return residuals
+        return {name: self._residual(part) for name, part in self.parts(points).items()}
+
+    def equation_residual(self, interior: Tensor, source: Tensor) -> Tensor:
+        """The equation's residual at points (N, D) whose source (N, 1) is known, (N,)."""
+        return self._residual(Part(self.problem.equation.residual, interior, source))
+
+    def row_weight(self, name: str, points: Points) -> Tensor:
+        """What the square of each residual of a term counts in the term's mean, (N_term,)."""
+        if name == EQUATION and self.causality is not None:
+            return self.causality.at(points.interior)
+        return torch.ones_like(self.parts(points)[name].points[:, 0])
+
+    def row_scale(self, name: str, points: Points) -> Tensor:
+        """√(weight / N_term), times the root of the row's causal weight, (N_term,).
+
+        Everything that scales residuals or rows of a Jacobian takes the factors from here.
+        """
+        rows = self.row_weight(name, points)
+        return rows.sqrt() * (self.weights[name] / len(rows)) ** 0.5
 
     def scaled(self, points: Points) -> dict[str, Tensor]:
-        """The residuals times √(weight / N_term).
+        """The residuals times :meth:`row_scale`.
 
         The sum of their squares over all terms is the loss: this is the residual vector of
         Gauss–Newton methods.
         """
         return {
-            name: residual * (self.weights[name] / len(residual)) ** 0.5
-            for name, residual in self(points).items()
+            name: residual * self.row_scale(name, points) for name, residual in self(points).items()
         }
 
+    def mean_square(self, name: str, residual: Tensor, points: Points) -> Tensor:
+        """A term out of its residual (N_term,): the mean square, 0-d.
+
+        It has the causal weights in it, where there are any, and not the weight of the term.
+        """
+        squares = residual.square()
+        if name == EQUATION and self.causality is not None:
+            squares = squares * self.row_weight(name, points)
+        return squares.mean()
+
     def terms(self, points: Points) -> dict[str, Tensor]:
-        """The mean square of each term, unweighted; 0-d tensors."""
-        return {name: residual.square().mean() for name, residual in self(points).items()}
+        """:meth:`mean_square` of each term."""
+        return {
+            name: self.mean_square(name, residual, points)
+            for name, residual in self(points).items()
+        }
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the terms; a 0-d tensor."""
         weighted = [self.weights[name] * term for name, term in terms.items()]
         return sum(weighted[1:], start=weighted[0])
+
+    def update(self, step: int, points: Points) -> bool:
+        """Brings the causal weights and the balance up to the network as it is, where due.
+
+        Args:
+            step: number of the step that comes next, from 0.
+            points: where the network is looked at.
+
+        Returns:
+            Whether the loss is another function than before.
+        """
+        changed = False
+        if self.causality is not None and self.causality.due(step):
+            with torch.no_grad():
+                residual = self.equation_residual(points.interior, points.source)
+            changed = self.causality.update(points.interior, residual)
+        if self.balance is not None and self.balance.due(step):
+            before = self.weights
+            self.balance.update(self, points)
+            self._apply_balance()
+            changed = changed or self.weights != before
+        return changed
+
+    def moving_weights(self) -> dict[str, float]:
+        """What :meth:`update` changes, by the names of curves; empty if it changes nothing."""
+        moving: dict[str, float] = {}
+        if self.balance is not None:
+            moving |= {f"weight/{name}": weight for name, weight in self.weights.items()}
+        if self.causality is not None:
+            moving["causal/smallest_weight"] = float(self.causality.weights.min())
+            moving["causal/epsilon"] = self.causality.epsilon
+        return moving
+
+    def weighting_state(self) -> dict[str, Any]:
+        """What the next :meth:`update` depends on (``state_dict`` is the network's)."""
+        parts = {"balance": self.balance, "causality": self.causality}
+        return {name: each.state_dict() for name, each in parts.items() if each is not None}
+
+    def load_weighting_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from :meth:`weighting_state`.
+
+        Raises:
+            CheckpointError: it is that of another configuration.
+        """
+        parts = {"balance": self.balance, "causality": self.causality}
+        wanted = {name for name, each in parts.items() if each is not None}
+        if wanted != set(state):
+            raise CheckpointError(
+                f"the checkpoint's loss has the state of {_listed(state)}, this configuration's "
+                f"has that of {_listed(wanted)}: resume with the loss.balance and the loss.causal "
+                "that the run began with"
+            )
+        for name, each in parts.items():
+            if each is not None:
+                each.load_state_dict(state[name])
+        self._apply_balance()
+
+    def _apply_balance(self) -> None:
+        factors = {} if self.balance is None else self.balance.factors
+        self.weights = {name: base * factors.get(name, 1.0) for name, base in self.base.items()}
+
+    def _residual(self, part: Part) -> Tensor:
+        return part.residual(self.network, part.points, part.known, **self.options).flatten()
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(sorted(names)) or "neither balance nor causality"

@@ -7,7 +7,7 @@ no ``if``, and it is the base of all that do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class StepRecord:
         step_seconds: of this step.
         points_per_second: collocation points times evaluations of the loss, by time.
         fraction: of the budget that is used, in [0, 1].
+        weights: what weighs the terms and changes in the run, by the names of curves.
     """
 
     step: int
@@ -68,6 +69,7 @@ class StepRecord:
     points_per_second: float
     fraction: float
     slab: int = 1
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 class Monitor:

@@ -28,6 +28,7 @@ from pinnderiv.training.monitor import Monitor, Monitors, RunFacts
 from pinnderiv.training.objective import Objective
 from pinnderiv.training.optimisers import Optimiser
 from pinnderiv.training.phases import Budget, Phases
+from pinnderiv.training.selection import adaptive_of, balance_of, causality_of
 from pinnderiv.training.slabs import TimeSlabs
 
 # Names that loss.weights and sampler.points may have although this problem has no such term or
@@ -131,6 +132,7 @@ def assemble(
             config.sampler.points,
             config.seed,
             resample_every=config.sampler.resample_every,
+            adaptive=adaptive_of(config.sampler),
             dtype=dtype,
             device=device,
         )
@@ -138,6 +140,8 @@ def assemble(
             ansatz.problem,
             ansatz,
             config.loss.weights,
+            balance=balance_of(config.loss, config.seed),
+            causality=causality_of(config.loss, ansatz.problem),
             method=config.derivatives.method.value,
             chunk_size=config.derivatives.chunk_size,
             check=config.derivatives.check,
@@ -148,7 +152,11 @@ def assemble(
     dense = any(each.large_matrices for each in phases.optimisers)
     if config.threads is None and not dense and _work(objective) < SMALL_STEP:
         torch.set_num_threads(1)
-    history = History(directory / "history.csv", config.monitor.every, objective.loss.names)
+    history = History(
+        directory / "history.csv",
+        config.monitor.every,
+        (*objective.loss.names, *objective.loss.moving_weights()),
+    )
     facts = {
         "device": device.type,
         "dtype": config.dtype.value,
@@ -199,6 +207,7 @@ def metrics_of(
         "max_error": outcome.error.largest,
         "loss": outcome.loss,
         "loss_terms": outcome.terms,
+        "loss_weights": dict(run.objective.loss.weights),
         "steps": run.progress.step,
         "training_seconds": run.progress.seconds,
         "setup_seconds": setup_seconds,

@@ -24,7 +24,8 @@ _HPARAMS = ".hparams"
 class TensorBoardMonitor(Monitor):
     """Scalars, figures, the configuration as text, and hyperparameters with final metrics.
 
-    Scalars: ``loss/total``, ``loss/<term>``, ``error/relative_l2``, ``error/largest``,
+    Scalars: ``loss/total``, ``loss/<term>``, ``weight/<term>`` where the loss is balanced,
+    ``causal/...`` where it is causal, ``error/relative_l2``, ``error/largest``,
     ``optimiser/gradient_norm``, ``optimiser/learning_rate``, ``speed/points_per_second``,
     ``speed/steps_per_second`` and ``memory/bytes``; with slabs of time ``slab``, from 1.
 
@@ -57,6 +58,7 @@ class TensorBoardMonitor(Monitor):
         scalars = {
             "loss/total": record.loss,
             **{f"loss/{name}": value for name, value in record.terms.items()},
+            **record.weights,
             "optimiser/gradient_norm": record.gradient_norm,
             "optimiser/learning_rate": record.learning_rate,
             "speed/points_per_second": record.points_per_second,

@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from pinnderiv.errors import CheckpointError
+from pinnderiv.schema import RunConfig
+from pinnderiv.schema.loss import BalanceKind
+from pinnderiv.schema.points import AdaptiveKind
 from pinnderiv.training.monitor import Monitor, StepRecord
 from pinnderiv.training.optimisers import LBFGS, Adam, Schedule
 
@@ -17,6 +20,25 @@ def lbfgs_only() -> dict[str, Any]:
 
 def scheduled_adam() -> dict[str, Any]:
     return {"adam": Adam(lr=1e-2, schedule=Schedule(kind="cosine", warmup=2), steps=10)}
+
+
+def balanced(kind: str) -> Callable[[RunConfig], None]:
+    def change(config: RunConfig) -> None:
+        config.loss.balance, config.loss.balance_every = BalanceKind(kind), 1
+        config.loss.balance_momentum, config.loss.balance_lookback = 0.5, 0.5
+
+    return change
+
+
+def causal(config: RunConfig) -> None:
+    config.loss.causal = [1e-4, 0.5]
+
+
+def adaptive(kind: str) -> Callable[[RunConfig], None]:
+    def change(config: RunConfig) -> None:
+        config.sampler.adaptive = AdaptiveKind(kind)
+
+    return change
 
 
 def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
@@ -34,6 +56,22 @@ def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
             {"optimisers": lbfgs_only, "constraint": "soft", "case": "wave"}, id="soft conditions"
         ),
         pytest.param({"optimisers": scheduled_adam, "dtype": "float32"}, id="float32"),
+        *(
+            pytest.param(
+                {"constraint": "soft", "change": balanced(kind), "optimisers": optimisers},
+                id=f"{kind} {name}",
+            )
+            for kind in ("gradient_norm", "ntk", "relobralo")
+            for name, optimisers in {"adam": scheduled_adam, "lbfgs": lbfgs_only}.items()
+        ),
+        pytest.param({"change": causal, "optimisers": scheduled_adam}, id="causal adam"),
+        pytest.param(
+            {"change": causal, "optimisers": lbfgs_only, "constraint": "soft"}, id="causal lbfgs"
+        ),
+        *(
+            pytest.param({"change": adaptive(kind), "resample_every": 1}, id=kind)
+            for kind in ("rad", "rar", "rar_d", "r3")
+        ),
     ],
 )
 def test_two_and_two_steps_are_four(small: Callable[..., Any], choices: dict[str, Any]) -> None:
@@ -43,6 +81,10 @@ def test_two_and_two_steps_are_four(small: Callable[..., Any], choices: dict[str
     parts.max_steps = 4
     resumed, again = parts.resume()
     assert resumed.progress.step == 4
+    assert resumed.objective.loss.weights == whole.objective.loss.weights
+    assert torch.equal(
+        resumed.objective.collocation.points.interior, whole.objective.collocation.points.interior
+    )
     assert same(resumed.network.state_dict(), whole.network.state_dict())
     assert again.loss == outcome.loss
     assert again.error == outcome.error

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from pinnderiv.schema import RunConfig
+from pinnderiv.schema.loss import BalanceKind
 from pinnderiv.training.tensorboard import TensorBoardMonitor
 
 METRICS = {"relative_l2": 0.01, "max_error": 0.1, "loss": 1e-3, "training_seconds": 2.0}
@@ -54,6 +56,33 @@ def test_every_curve_is_there(watched: Any) -> None:
     parts = [weights[name] * events.Scalars(f"loss/{name}")[0].value for name in weights]
     assert total == pytest.approx(sum(parts), rel=1e-5)
     assert events.Scalars("memory/bytes")[0].value > 1e7
+
+
+def test_weights_that_change_have_curves(small: Callable[..., Any]) -> None:
+    def change(config: RunConfig) -> None:
+        config.loss.balance, config.loss.balance_every = BalanceKind.gradient_norm, 2
+        config.loss.causal = 0.5
+
+    run = small(constraint="soft", change=change)
+    run.watchers = [TensorBoardMonitor(run.directory / "tensorboard", 1, "cpu")]
+    run.train()
+    events = read(run.directory / "tensorboard")
+    rows = (run.directory / "history.csv").read_text().splitlines()
+    columns = rows[0].split(",")
+    curves = ["weight/equation", "weight/walls", "weight/initial"]
+    for name in (*curves, "causal/smallest_weight", "causal/epsilon"):
+        values = [event.value for event in events.Scalars(name)]
+        written = [float(row.split(",")[columns.index(name)]) for row in rows[1:]]
+        assert written == pytest.approx(values, rel=1e-6) and len(values) == 4
+    for name in curves:
+        one, two, three, four = (event.value for event in events.Scalars(name))
+        assert one == two and three == four and two != three
+    assert 0.0 < events.Scalars("causal/smallest_weight")[-1].value < 1.0
+    # what the curves show is what the loss was made of
+    parts = [events.Scalars(f"loss/{n.partition('/')[2]}")[2].value for n in curves]
+    weights = [events.Scalars(name)[2].value for name in curves]
+    total = sum(weight * part for weight, part in zip(weights, parts, strict=True))
+    assert events.Scalars("loss/total")[2].value == pytest.approx(total, rel=1e-5)
 
 
 def test_figures_text_and_hyperparameters_end_in_the_same_run(small: Callable[..., Any]) -> None:

@@ -77,12 +77,12 @@ class LinearPart:
         with torch.no_grad(), self._replaced(basis):
             blocks = [
                 self._in_blocks(points.interior, self._equation)
-                * self._scale(EQUATION, len(points.interior))
+                * self.loss.row_scale(EQUATION, points)[:, None]
             ]
             for condition in self.loss.conditions:
                 rows = points.pieces[condition.piece]
                 found = self._in_blocks(rows, partial(self._condition, condition))
-                blocks.append(found * self._scale(condition.name, len(rows)))
+                blocks.append(found * self.loss.row_scale(condition.name, points)[:, None])
         return torch.cat(blocks)
 
     def _equation(self, rows: Tensor) -> Tensor:
@@ -96,14 +96,14 @@ class LinearPart:
 
     def target(self, points: Points) -> Tensor:
         """b, (R,): source and values, scaled like the rows of A."""
-        parts = [points.source.flatten() * self._scale(EQUATION, len(points.source))]
+        parts = [points.source.flatten() * self.loss.row_scale(EQUATION, points)]
         for condition in self.loss.conditions:
             values = points.values[condition.name].flatten()
-            parts.append(values * self._scale(condition.name, len(values)))
+            parts.append(values * self.loss.row_scale(condition.name, points))
         return torch.cat(parts)
 
     def terms(self, residual: Tensor, points: Points) -> dict[str, Tensor]:
-        """The mean square of each term, unweighted, out of A c − b (R,) at the points."""
+        """What :meth:`Loss.terms` would give, out of A c − b (R,) at the points."""
         rows = {EQUATION: len(points.interior)}
         rows |= {each.name: len(points.pieces[each.piece]) for each in self.loss.conditions}
         parts = residual.split(list(rows.values()))
@@ -147,9 +147,6 @@ class LinearPart:
                 "the residual is not an affine function of the network's output layer (something "
                 "nonlinear follows the layer 'output'): take optimiser=levenberg_marquardt"
             )
-
-    def _scale(self, term: str, rows: int) -> float:
-        return (self.loss.weights[term] / rows) ** 0.5
 
     def _in_blocks(self, points: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         rows = max(1, _BLOCK // (self.layer.in_features * points.shape[1]))

@@ -76,7 +76,7 @@ class Optimiser(ABC):
         """Takes one step: the network's parameters are changed in place."""
 
     def points_changed(self) -> None:  # noqa: B027 - most optimisers keep nothing of the points
-        """Tells that the collocation points were drawn anew, so the loss is another function."""
+        """Tells that the loss is another function: of other points, or with other weights."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

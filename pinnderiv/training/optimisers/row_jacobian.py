@@ -30,7 +30,7 @@ class Linearisation:
     Attributes:
         residual: r, (R,), scaled so that ‖r‖² is the loss.
         jacobian: J, (R, P), columns in the order of the objective's vector.
-        terms: the mean square of each term of the loss, unweighted.
+        terms: those of :meth:`~pinnderiv.training.loss.Loss.terms`.
     """
 
     residual: Tensor
@@ -70,10 +70,10 @@ def linearise(objective: Objective) -> Linearisation:
         blocks[condition.name] = rows(term, piece, values)
     residuals, jacobians, terms = [], [], {}
     for name, (values, gradients) in blocks.items():
-        scale = (loss.weights[name] / len(values)) ** 0.5
+        scale = loss.row_scale(name, points)
         residuals.append(values * scale)
-        jacobians.append(gradients * scale)
-        terms[name] = values.square().mean()
+        jacobians.append(gradients * scale[:, None])
+        terms[name] = loss.mean_square(name, values, points)
     return Linearisation(torch.cat(residuals), torch.cat(jacobians), terms)
 
 
