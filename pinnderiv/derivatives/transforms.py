@@ -26,6 +26,12 @@ def outside_transforms() -> contextlib.AbstractContextManager[Any]:
     return torch._C._DisableFuncTorch()
 
 
+def many_cotangents(*cotangents: Tensor | None) -> bool:
+    """Whether a backward pass was given a batch of cotangents, by vmap or ``is_grads_batched``."""
+    legacy = torch._C._functorch.is_legacy_batchedtensor
+    return inside_transform() or any(each is not None and legacy(each) for each in cotangents)
+
+
 _examining = False
 
 

@@ -280,3 +280,41 @@ def test_the_reference_of_these_tests_is_the_oracle_s() -> None:
     x = X.clone().requires_grad_()
     assert_close(laplacian_at(x), laplacian_of_batch(NET, X))
     assert_close(laplacian_at(x), reference(NET, X)[2].diagonal(dim1=-2, dim2=-1).sum(-1))
+
+
+@pytest.mark.parametrize("activation", [nn.Tanh(), nn.SiLU()])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        laplacian,
+        hessian,
+        jacobian,
+        lambda f, **keywords: linear_operator(
+            f,
+            matrix=torch.tensor([[1.0, 2.0], [2.0, -1.0]]).double(),
+            first=torch.ones(2).double(),
+            **keywords,
+        ),
+    ],
+)
+def test_many_cotangents_at_once_go_through_a_graph(
+    operator: Callable[..., Callable[[Tensor], Tensor]], activation: nn.Module
+) -> None:
+    # how a Jacobian by the parameters is taken of a residual that was computed in the ordinary way
+    network = nn.Sequential(
+        nn.Linear(2, 6), activation, nn.Linear(6, 6), activation, nn.Linear(6, 1, bias=False)
+    ).double()
+    result = operator(network, method="taylor")(torch.rand(5, 2).double()).flatten()
+    parameters = [each for each in network.parameters() if each.ndim == 2]
+
+    def backward(cotangent: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(result, parameters, cotangent, retain_graph=True)
+
+    every = torch.eye(len(result)).double()
+    expected = [torch.stack(rows) for rows in zip(*map(backward, every), strict=True)]
+    batched = torch.autograd.grad(
+        result, parameters, every, is_grads_batched=True, retain_graph=True
+    )
+    for found in (batched, vmap(backward)(every)):
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other)

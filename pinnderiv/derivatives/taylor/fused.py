@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.derivatives.taylor.run import Nothing, Pairs, Run, Structure, Sum
-from pinnderiv.derivatives.transforms import inside_transform
+from pinnderiv.derivatives.transforms import inside_transform, many_cotangents
 
 # Below so many numbers a channel, one operation over all channels beats a loop over them.
 _LOOP_FROM = 1 << 14
@@ -62,7 +62,8 @@ class Chain(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gy: Any, gt: Any, gc: Any) -> Any:
         v, t, c, y = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        # many cotangents at once do not go into memory that is made for one
+        if torch.is_grad_enabled() or many_cotangents(gy, gt, gc):
             return (*_again(v, t, c, ctx.formula, ctx.structure, gy, gt, gc), None, None)
         _, first, second, third = ctx.formula(v, y)
         grad_v = grad_t = grad_c = None
