@@ -16,8 +16,9 @@ from pinnderiv.errors import CheckpointError, NonFiniteLossError
 from pinnderiv.training.accuracy import Accuracy, Error
 from pinnderiv.training.checkpoint import CheckpointFolder, step_of
 from pinnderiv.training.interrupt import StopRequest, stopping_gently
+from pinnderiv.training.loss_objective import LossObjective
 from pinnderiv.training.monitor import Monitor, RunFacts, StepRecord
-from pinnderiv.training.objective import Evaluation, Objective
+from pinnderiv.training.objective import Evaluation
 from pinnderiv.training.optimisers import StepReport
 from pinnderiv.training.phases import Phases, Progress
 from pinnderiv.training.seeding import random_state, restore_random_state
@@ -44,8 +45,8 @@ class Run:
     """
 
     network: nn.Module
-    objective: Objective
-    objective_of: Callable[[int], Objective]
+    objective: LossObjective
+    objective_of: Callable[[int], LossObjective]
     phases: Phases
     accuracy: Accuracy
     checkpoints: CheckpointFolder

@@ -1,16 +1,14 @@
-"""The loss as an optimiser sees it: a function of one vector of parameters."""
+"""What an optimiser needs of the function that it minimises: a weighted sum of mean squares."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
-
-from pinnderiv.training.collocation import Collocation, Points
-from pinnderiv.training.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,37 @@ class Evaluation:
         return Evaluation(state["loss"], dict(state["terms"]), state["gradient"])
 
 
-class Objective:
-    """The loss at the present collocation points.
+@dataclass(frozen=True)
+class Linearisation:
+    """r(w + δ) ≈ r + J δ.
 
-    Args:
-        loss: holds the network.
-        collocation: holds the points.
+    Attributes:
+        residual: r, (R,), scaled so that ‖r‖² is the loss.
+        jacobian: J, (R, P), columns in the order of the objective's vector.
+        terms: the mean square of each term of the loss, unweighted.
     """
 
-    def __init__(self, loss: Loss, collocation: Collocation) -> None:
-        self.loss = loss
-        self.collocation = collocation
-        self._scaled = _Scaled(loss)
-        self._named = {
-            name: each for name, each in self._scaled.named_parameters() if each.requires_grad
-        }
-        self.parameters = list(self._named.values())
+    residual: Tensor
+    jacobian: Tensor
+    terms: dict[str, Tensor]
+
+    def evaluation(self) -> Evaluation:
+        """The loss and its gradient 2 Jᵀr."""
+        loss = self.residual.square().sum()
+        return Evaluation(loss, self.terms, 2 * (self.jacobian.mT @ self.residual))
+
+
+class Objective(ABC):
+    """A loss Σ weight · mean square of residuals, as a function of one vector of parameters.
+
+    Everything is asked for where the parameters are, except :meth:`residuals`.
+
+    Args:
+        parameters: what is trained, leaves of autograd's graph; their order is the vector's.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
         self.size = sum(each.numel() for each in self.parameters)
 
     def vector(self) -> Tensor:
@@ -63,47 +76,40 @@ class Objective:
 
     def set_vector(self, vector: Tensor) -> None:
         """Copies ``vector`` (P,) into the parameters."""
-        start = 0
         with torch.no_grad():
-            for each in self.parameters:
-                stop = start + each.numel()
-                each.copy_(vector[start:stop].view_as(each))
-                start = stop
+            for each, part in zip(self.parameters, self.split(vector), strict=True):
+                each.copy_(part)
 
-    def evaluate(self) -> Evaluation:
-        """The loss, its terms and its gradient where the network is."""
-        terms = self.loss.terms(self.collocation.points)
-        loss = self.loss.total(terms)
-        # the last bias does not enter a pure derivative: its gradient is None, and means zero
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
-        flat = [
-            torch.zeros_like(each).reshape(-1) if gradient is None else gradient.reshape(-1)
-            for each, gradient in zip(self.parameters, gradients, strict=True)
-        ]
-        return Evaluation(
-            loss.detach(), {name: term.detach() for name, term in terms.items()}, torch.cat(flat)
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """``vector`` (P,) in parts of the parameters' shapes."""
+        parts = vector.split([each.numel() for each in self.parameters])
+        return [part.view_as(each) for part, each in zip(parts, self.parameters, strict=True)]
+
+    def flat(self, gradients: Sequence[Tensor | None]) -> Tensor:
+        """Gradients by the parameters as one vector (P,); None means zero."""
+        return torch.cat(
+            [
+                torch.zeros_like(each).reshape(-1) if gradient is None else gradient.reshape(-1)
+                for each, gradient in zip(self.parameters, gradients, strict=True)
+            ]
         )
 
+    @abstractmethod
+    def evaluate(self) -> Evaluation:
+        """The loss, its terms and its gradient."""
+
+    @abstractmethod
     def residuals(self, vector: Tensor) -> Tensor:
         """All scaled residuals at ``vector`` (P,), as one vector (R,).
 
         Its squared norm is the loss. It is a pure function of ``vector``, so ``torch.func``
-        differentiates it: what Gauss–Newton methods need.
+        differentiates it. The parameters stay as they are.
         """
-        parameters, start = {}, 0
-        for name, each in self._named.items():
-            parameters[name] = vector[start : start + each.numel()].view_as(each)
-            start += each.numel()
-        scaled = functional_call(self._scaled, parameters, (self.collocation.points,))
-        return torch.cat(list(scaled.values()))
 
+    @abstractmethod
+    def linearise(self) -> Linearisation:
+        """The scaled residuals and their Jacobian by the parameters."""
 
-class _Scaled(torch.nn.Module):
-    """``functional_call`` calls a module; this one's forward is the loss's scaled residuals."""
-
-    def __init__(self, loss: Loss) -> None:
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, points: Points) -> dict[str, Tensor]:
-        return self.loss.scaled(points)
+    @abstractmethod
+    def evaluation_at(self, before: Evaluation) -> Evaluation:
+        """Loss and terms where a step arrived; the gradient is that of ``before``."""

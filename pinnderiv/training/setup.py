@@ -24,8 +24,8 @@ from pinnderiv.training.collocation import INTERIOR, Collocation
 from pinnderiv.training.history import History
 from pinnderiv.training.loop import Outcome, Run
 from pinnderiv.training.loss import EQUATION, Loss
+from pinnderiv.training.loss_objective import LossObjective
 from pinnderiv.training.monitor import Monitor, Monitors, RunFacts
-from pinnderiv.training.objective import Objective
 from pinnderiv.training.optimisers import Optimiser
 from pinnderiv.training.phases import Budget, Phases
 from pinnderiv.training.selection import adaptive_of, balance_of, causality_of
@@ -123,7 +123,7 @@ def assemble(
         )
     slabs.u.to(device=device, dtype=dtype)
 
-    def objective_of(slab: int) -> Objective:
+    def objective_of(slab: int) -> LossObjective:
         ansatz = slabs.ansatzes[slab]
         collocation = Collocation(
             ansatz.problem,
@@ -146,7 +146,7 @@ def assemble(
             chunk_size=config.derivatives.chunk_size,
             check=config.derivatives.check,
         )
-        return Objective(loss, collocation)
+        return LossObjective(loss, collocation)
 
     objective = objective_of(0)
     dense = any(each.large_matrices for each in phases.optimisers)
@@ -239,7 +239,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _work(objective: Objective) -> int:
+def _work(objective: LossObjective) -> int:
     return objective.size * objective.collocation.points.count
 
 

@@ -17,7 +17,7 @@ from pinnderiv.training.balancing import NTK, Balance, GradientNorm, ReLoBRaLo
 from pinnderiv.training.causality import Causality
 from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loss import Loss
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.loss_objective import LossObjective
 from pinnderiv.training.optimisers.row_jacobian import linearise
 
 COUNTS = {"interior": 20, "walls": 8, "initial": 12}
@@ -25,7 +25,7 @@ COUNTS = {"interior": 20, "walls": 8, "initial": 12}
 
 def build(
     balance: Balance | None, constraint: str = "soft", causal: float | None = None, **weights: float
-) -> Objective:
+) -> LossObjective:
     torch.manual_seed(0)
     problem = CASES["wave"]("wave")
     ansatz = Ansatz(
@@ -34,14 +34,14 @@ def build(
     ansatz.u.double()
     collocation = Collocation(problem, ansatz, SobolSampler, COUNTS, seed=1)
     causality = None if causal is None else Causality(problem, causal, chunks=4)
-    return Objective(Loss(problem, ansatz, weights, balance, causality), collocation)
+    return LossObjective(Loss(problem, ansatz, weights, balance, causality), collocation)
 
 
-def update(objective: Objective, step: int = 0) -> bool:
+def update(objective: LossObjective, step: int = 0) -> bool:
     return objective.loss.update(step, objective.collocation.points)
 
 
-def gradient_norms(objective: Objective) -> dict[str, float]:
+def gradient_norms(objective: LossObjective) -> dict[str, float]:
     """‖∇(weight · term)‖ by the gradient of one term at a time."""
     loss, norms = objective.loss, {}
     for name in loss.names:

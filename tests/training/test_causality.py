@@ -16,7 +16,7 @@ from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.causality import Causality
 from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loss import Loss
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.loss_objective import LossObjective
 from pinnderiv.training.optimisers.linear_part import LinearPart
 from pinnderiv.training.optimisers.row_jacobian import linearise
 
@@ -90,7 +90,7 @@ def test_a_residual_that_is_not_finite_changes_nothing(points: Tensor) -> None:
     assert (rule.weights == 1.0).all()
 
 
-def build(case: str = "wave", constraint: str = "hard", points: int = 40) -> Objective:
+def build(case: str = "wave", constraint: str = "hard", points: int = 40) -> LossObjective:
     torch.manual_seed(0)
     problem = CASES[case](case)
     ansatz = Ansatz(problem, lambda inputs, outputs: MLP(inputs, outputs, 6, 2), constraint)
@@ -100,7 +100,7 @@ def build(case: str = "wave", constraint: str = "hard", points: int = 40) -> Obj
     # with hard constraints the factor's derivatives make the residual larger
     epsilon = 0.05 if constraint == "hard" else 0.5
     loss = Loss(problem, ansatz, {"walls": 3.0}, causality=Causality(problem, epsilon, chunks=4))
-    objective = Objective(loss, collocation)
+    objective = LossObjective(loss, collocation)
     assert loss.update(0, collocation.points)
     weights = loss.causality.weights
     assert 1e-6 < float(weights.min()) < 0.9

@@ -14,7 +14,7 @@ from pinnderiv.problems import CASES, Problem
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loss import Loss
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.loss_objective import LossObjective
 
 COUNTS = {"interior": 24, "walls": 12, "initial": 8}
 
@@ -119,7 +119,7 @@ def test_a_float32_network_gets_a_float64_right_hand_side() -> None:
 def test_the_residual_vector_is_the_loss(constraint: str) -> None:
     """Its squared norm is the loss, and 2 Jᵀr its gradient: what Gauss–Newton needs."""
     *_, collocation, loss = build("wave", constraint, walls=7.0, initial=0.25)
-    objective = Objective(loss, collocation)
+    objective = LossObjective(loss, collocation)
     evaluation = objective.evaluate()
     vector = objective.vector()
     residuals = objective.residuals(vector)
@@ -130,7 +130,7 @@ def test_the_residual_vector_is_the_loss(constraint: str) -> None:
 
 def test_the_vector_of_parameters_goes_there_and_back() -> None:
     *_, ansatz, collocation, loss = build("heat", "hard")
-    objective = Objective(loss, collocation)
+    objective = LossObjective(loss, collocation)
     vector = objective.vector()
     assert len(vector) == objective.size == sum(p.numel() for p in ansatz.u.parameters())
     before = objective.evaluate().loss

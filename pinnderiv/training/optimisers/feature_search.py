@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import RandomFeatureNetwork
 from pinnderiv.training.collocation import Points
+from pinnderiv.training.loss_objective import loss_of_run
 from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers.least_squares import minimum_norm
 from pinnderiv.training.optimisers.linear_part import LinearPart, take
@@ -86,8 +87,9 @@ class FeatureSearch(Optimiser):
         """Prepares the trials.
 
         Raises:
-            ConfigurationError: the network has no scale to search.
+            ConfigurationError: the network has no scale to search, or there is no network.
         """
+        objective = loss_of_run(objective, self.name)
         found = [
             module
             for module in objective.loss.network.modules()
@@ -107,6 +109,7 @@ class FeatureSearch(Optimiser):
         self._stage = self._tried = 0
 
     def step(self, objective: Objective) -> StepReport:
+        objective = loss_of_run(objective, self.name)
         if self._linear.nothing_left(objective.collocation.points):
             note = "feature_search: the boundary values alone solve the equation, to rounding"
             return StepReport(self._here, learning_rate=0.0, stalled=True, note=note)

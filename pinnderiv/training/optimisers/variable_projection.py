@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
+from pinnderiv.training.loss_objective import LossObjective, loss_of_run
 from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers.least_squares import damped, minimum_norm
 from pinnderiv.training.optimisers.linear_part import LinearPart
@@ -67,6 +68,7 @@ class VariableProjection(Optimiser):
         self.max_trials = max_trials
 
     def begin(self, objective: Objective) -> None:
+        objective = loss_of_run(objective, self.name)
         points = objective.collocation.points
         self._linear = LinearPart(objective.loss, points)
         self._linear.require_affine(points)
@@ -78,6 +80,7 @@ class VariableProjection(Optimiser):
         self._solved = False
 
     def step(self, objective: Objective) -> StepReport:
+        objective = loss_of_run(objective, self.name)
         if not self._solved:
             return self._first_step(objective)
         if not self.train_hidden:
@@ -85,7 +88,7 @@ class VariableProjection(Optimiser):
             return StepReport(evaluation, 0.0, stalled=True, note=self._note(objective, evaluation))
         return self._hidden_step(objective)
 
-    def _first_step(self, objective: Objective) -> StepReport:
+    def _first_step(self, objective: LossObjective) -> StepReport:
         if self._linear.nothing_left(objective.collocation.points):
             self._linear.set_coefficients(torch.zeros_like(self._linear.coefficients))
             note = "variable_projection: the boundary values alone solve the equation, to rounding"
@@ -106,7 +109,7 @@ class VariableProjection(Optimiser):
             return StepReport(evaluation, 0.0, stalled=True, note=note)
         return StepReport(evaluation, learning_rate=1.0)
 
-    def _solve(self, objective: Objective) -> float | None:
+    def _solve(self, objective: LossObjective) -> float | None:
         """Puts the best output layer in; the loss there, or None if there is none."""
         points = objective.collocation.points
         matrix, target = self._linear.matrix(points), self._linear.target(points)
@@ -116,7 +119,7 @@ class VariableProjection(Optimiser):
         self._linear.set_coefficients(found)
         return float((matrix @ found - target).square().sum())
 
-    def _hidden_step(self, objective: Objective) -> StepReport:
+    def _hidden_step(self, objective: LossObjective) -> StepReport:
         here = linearise(objective)
         evaluation = here.evaluation()
         if not evaluation.finite:
@@ -143,7 +146,7 @@ class VariableProjection(Optimiser):
         note = self._note(objective, evaluation)
         return StepReport(evaluation, 0.0, self.max_trials + 1, stalled=True, note=note)
 
-    def _projected(self, objective: Objective, jacobian: Tensor) -> Tensor:
+    def _projected(self, objective: LossObjective, jacobian: Tensor) -> Tensor:
         """The Jacobian without its part in the range of A."""
         matrix = self._linear.matrix(objective.collocation.points)
         scale = matrix.norm(dim=0)
@@ -154,7 +157,7 @@ class VariableProjection(Optimiser):
         basis = left[:, values > share * values[0]]
         return jacobian - basis @ (basis.mT @ jacobian)
 
-    def _note(self, objective: Objective, evaluation: Evaluation) -> str:
+    def _note(self, objective: LossObjective, evaluation: Evaluation) -> str:
         target = float(self._linear.target(objective.collocation.points).norm())
         left = float(evaluation.loss) ** 0.5
         share = left / target if target > 0.0 else 0.0

@@ -13,7 +13,7 @@ from pinnderiv.problems import CASES
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loss import Loss
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.loss_objective import LossObjective
 
 
 def _forty_features(inputs: int, outputs: int) -> RandomFeatureNetwork:
@@ -21,7 +21,7 @@ def _forty_features(inputs: int, outputs: int) -> RandomFeatureNetwork:
 
 
 @pytest.fixture
-def objective() -> Callable[..., Objective]:
+def objective() -> Callable[..., LossObjective]:
     """Makes the objective of a case, in float64."""
 
     def make(
@@ -32,7 +32,7 @@ def objective() -> Callable[..., Objective]:
         weights: dict[str, float] | None = None,
         seed: int = 0,
         **choices: Any,
-    ) -> Objective:
+    ) -> LossObjective:
         torch.manual_seed(seed)
         problem = CASES[case](case, **choices)
         make_network = network or (
@@ -42,16 +42,16 @@ def objective() -> Callable[..., Objective]:
         ansatz.u.double()
         counts = dict.fromkeys(("interior", "walls", "initial"), points)
         collocation = Collocation(problem, ansatz, SobolSampler, counts, seed)
-        return Objective(Loss(problem, ansatz, weights or {}), collocation)
+        return LossObjective(Loss(problem, ansatz, weights or {}), collocation)
 
     return make
 
 
 @pytest.fixture
-def relative_l2() -> Callable[[Objective], float]:
+def relative_l2() -> Callable[[LossObjective], float]:
     """The error of an objective's network at points that it was not trained at."""
 
-    def measure(objective: Objective) -> float:
+    def measure(objective: LossObjective) -> float:
         collocation = objective.collocation
         domain = collocation.problem.domain
         points = domain.interior(SobolSampler(seed=77).draw(512, domain.dim))
