@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.derivatives import derivatives
-from pinnderiv.domains.domain import MAX_GRID_POINTS
+from pinnderiv.domains.grids import MAX_GRID_POINTS
 from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.problems import Problem
 from pinnderiv.training.tables import check_suffix, read_columns
