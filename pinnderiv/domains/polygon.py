@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.domains.arguments import check_point
-from pinnderiv.domains.distance import conjunction, root, trimmed
+from pinnderiv.domains.distance import conjunction, trimmed
 from pinnderiv.domains.domain import Domain
 from pinnderiv.domains.sampling import choose
 from pinnderiv.domains.shape import BOUNDARY
@@ -145,7 +145,9 @@ class Polygon(Domain):
         obtuse = dot < 0
         numerator = torch.where(obtuse, product - dot, cross)
         denominator = torch.where(obtuse, cross, product + dot)
-        denominator = torch.where(denominator == 0, guard * torch.ones_like(denominator), denominator)
+        denominator = torch.where(
+            denominator == 0, guard * torch.ones_like(denominator), denominator
+        )
         weight = ((1 / near + 1 / far) * numerator / denominator).sum(dim=-1, keepdim=True)
         return torch.where(at_vertex, torch.zeros_like(weight), 2 / weight)
 

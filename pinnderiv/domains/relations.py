@@ -6,26 +6,25 @@ import torch
 from torch import Tensor
 
 from pinnderiv.domains.ball import Ball
+from pinnderiv.domains.half_space import HalfSpace
 from pinnderiv.domains.shape import Shape
 
 
 def within(inner: Shape, outer: Shape) -> bool:
     """Whether ``inner`` is a subset of ``outer``; ``False`` where that is not certain."""
-    parts = getattr(inner, "operands", None)
-    if parts is not None:
-        inside = [within(part, outer) for part in parts]
-        if inner.operation == "union":  # type: ignore[attr-defined]
-            if all(inside):
-                return True
-        elif inside[0] or (inner.operation == "intersection" and inside[1]):  # type: ignore[attr-defined]
+    if inner.operands:
+        first, second = (within(part, outer) for part in inner.operands)
+        if first and (second or inner.operation != "union"):
             return True
-    if (others := getattr(outer, "operands", None)) is not None:
-        first, second = others
-        if outer.operation == "union":  # type: ignore[attr-defined]
-            return within(inner, first) or within(inner, second)
-        if outer.operation == "intersection":  # type: ignore[attr-defined]
-            return within(inner, first) and within(inner, second)
-        return within(inner, first) and apart(inner, second)
+        if second and inner.operation == "intersection":
+            return True
+    if outer.operands:
+        one, two = outer.operands
+        if outer.operation == "union":
+            return within(inner, one) or within(inner, two)
+        if outer.operation == "intersection":
+            return within(inner, one) and within(inner, two)
+        return within(inner, one) and apart(inner, two)
     if isinstance(inner, Ball) and (depth := outer._clearance(_centre(inner))) is not None:
         return depth >= inner.radius
     hull = inner._hull()
@@ -41,15 +40,17 @@ def apart(one: Shape, other: Shape) -> bool:
 
 
 def _apart(one: Shape, other: Shape) -> bool:
-    if (parts := getattr(other, "operands", None)) is not None:
-        first, second = parts
-        if other.operation == "union":  # type: ignore[attr-defined]
+    if other.operands:
+        first, second = other.operands
+        if other.operation == "union":
             return apart(one, first) and apart(one, second)
-        if other.operation == "intersection":  # type: ignore[attr-defined]
+        if other.operation == "intersection":
             return apart(one, first) or apart(one, second)
         return apart(one, first) or within(one, second)
     if isinstance(one, Ball) and (depth := other._clearance(_centre(one))) is not None:
         return depth <= -one.radius
+    if isinstance(other, HalfSpace) and (hull := one._hull()) is not None:
+        return not bool((other._level(hull) > 0).any())
     return False
 
 

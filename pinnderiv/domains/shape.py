@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -29,12 +30,18 @@ class Shape(ABC):
         whole: names that mean all of the boundary, beside ``"boundary"``.
         label: what the boundary is called in combinations if the domain has no name.
         convex: whether the domain is known to be convex.
+        combines: whether it can be an operand of unions, intersections and differences.
+        operation: "union", "intersection" or "difference" if the domain is made of two others.
+        operands: those two.
     """
 
     name: str | None = None
     whole: tuple[str, ...] = ()
     label: str = BOUNDARY
     convex: bool = False
+    combines: bool = True
+    operation: str = ""
+    operands: tuple[Shape, ...] = ()
 
     @property
     @abstractmethod
@@ -163,7 +170,7 @@ class Shape(ABC):
         """Euclidean distance of a point (dim,) to the boundary, negative outside; if known."""
         return None
 
-    def _clip(self, lower: Sequence[float], upper: Sequence[float]) -> Shape:
+    def _clip(self, lower: Sequence[float], upper: Sequence[float]) -> Self:
         """The same shape, told that only what lies in a box will be asked of it."""
         return self
 

@@ -160,7 +160,7 @@ class SpaceTime(Domain):
         return space._gap(space._root(space._find(name)), x[:, :-1])
 
     def _inside(self, x: Tensor) -> Tensor:
-        return self.space._inside(x[..., :-1])
+        return self.space.distance(x[..., :-1])
 
     def _piece_inside(self, names: Sequence[str], x: Tensor) -> Tensor:
         # The piece of space alone has the units of length, and an end alone those of time; a
