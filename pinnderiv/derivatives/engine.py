@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+import torch
 from torch import Tensor
 
 from pinnderiv.derivatives.repairs import exact_formulas
@@ -46,6 +47,15 @@ class Engine(ABC):
     @abstractmethod
     def collapsed(self, f: Function, x: Tensor, request: Collapsed) -> tuple[Tensor, Tensor]:
         """The value and Σ_k w_k v_kᵀ H_m v_k + b·∇f_m, both ``(*batch, M)``."""
+
+    def collapsed_with_slopes(
+        self, f: Function, x: Tensor, request: Collapsed
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The value, ∂f_m/∂x_d ``(*batch, M, K)`` for the request's columns, and `collapsed`."""
+        value, result = self.collapsed(f, x, request)
+        _, slopes = self.jacobian(f, x)
+        columns = torch.tensor(request.dims, device=x.device)
+        return value, slopes.index_select(-1, columns), result
 
     @abstractmethod
     def partials(

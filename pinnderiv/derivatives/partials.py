@@ -57,7 +57,7 @@ def partial(
         index = tuple(sorted(normalise_dims(dims, x.shape[-1], repeat=True)))
 
         def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[Any, Tensor]:
-            return _partials(engine, g, y, (index,))
+            return partials_of(engine, g, y, (index,))
 
         return evaluate(options, x, Work.partials((index,)), compute)[index]
 
@@ -95,7 +95,7 @@ def biharmonic(
     def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[str, Tensor]:
         indices = squares(normalise_dims(dims, y.shape[-1]))
         # Each mixed pair stands twice in the double sum.
-        found = _partials(engine, g, y, indices)
+        found = partials_of(engine, g, y, indices)
         terms = [(1 if i[0] == i[3] else 2) * found[i] for i in indices]
         return {"result": sum(terms[1:], start=terms[0])}
 
@@ -154,7 +154,7 @@ def derivatives(
     work = Work.partials(indices)
 
     def compute(engine: Engine, g: Function, y: Tensor) -> Mapping[Any, Tensor]:
-        found = _partials(engine, g, y, indices)
+        found = partials_of(engine, g, y, indices)
         count = found[indices[0]].shape[-1]
         if count != len(outputs):
             raise ShapeError(
@@ -177,7 +177,7 @@ def derivatives(
     return apply
 
 
-def _partials(
+def partials_of(
     engine: Engine, f: Function, x: Tensor, indices: Sequence[MultiIndex]
 ) -> dict[MultiIndex, Tensor]:
     """Partial derivatives that are a part of the graph of f(x), also where they are constants."""

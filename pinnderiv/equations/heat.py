@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pinnderiv.equations.equation import Equation, positive_number
-from pinnderiv.equations.linear import LinearOperator, d_t, laplace
+from pinnderiv.equations.equation import Equation, positive_number, space_coordinates
 from pinnderiv.errors import ArgumentError
 
 
@@ -22,17 +21,22 @@ class Heat(Equation):
     """
 
     def __init__(self, space: Sequence[str], diffusivity: float | Sequence[float] = 1.0) -> None:
-        super().__init__(space, time=True)
+        coordinates = space_coordinates(space, time=True)
+        axes = coordinates[:-1]
         if isinstance(diffusivity, Sequence) and not isinstance(diffusivity, str):
             values = list(diffusivity)
         else:
-            values = [diffusivity] * len(self.space)
-        if len(values) != len(self.space):
+            values = [diffusivity] * len(axes)
+        if len(values) != len(axes):
             raise ArgumentError(
                 "diffusivity must be one number, or one for each of "
-                f"({', '.join(self.space)}); got {len(values)}: {values}."
+                f"({', '.join(axes)}); got {len(values)}: {values}."
             )
         self.diffusivity = tuple(positive_number("diffusivity", value) for value in values)
-
-    def operator(self) -> LinearOperator:
-        return d_t - laplace(self.space, weights=self.diffusivity)
+        if len(set(self.diffusivity)) == 1:
+            super().__init__("u_t - kappa*laplacian(u)", coordinates, kappa=self.diffusivity[0])
+        else:
+            fluxes = ", ".join(
+                f"-{k!r}*d(u,{x})" for x, k in zip(axes, self.diffusivity, strict=True)
+            )
+            super().__init__(f"u_t + div([{fluxes}])", coordinates)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pinnderiv.equations.equation import Equation
-from pinnderiv.equations.linear import LinearOperator, laplace
+from pinnderiv.equations.equation import Equation, space_coordinates
 
 
 class Poisson(Equation):
@@ -16,7 +15,4 @@ class Poisson(Equation):
     """
 
     def __init__(self, space: Sequence[str]) -> None:
-        super().__init__(space, time=False)
-
-    def operator(self) -> LinearOperator:
-        return -laplace(self.space)
+        super().__init__("-laplacian(u)", space_coordinates(space, time=False))

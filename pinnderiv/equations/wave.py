@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pinnderiv.equations.equation import Equation, positive_number
-from pinnderiv.equations.linear import LinearOperator, d_tt, laplace
+from pinnderiv.equations.equation import Equation, positive_number, space_coordinates
 
 
 class Wave(Equation):
@@ -20,8 +19,6 @@ class Wave(Equation):
     """
 
     def __init__(self, space: Sequence[str], speed: float = 1.0) -> None:
-        super().__init__(space, time=True)
+        coordinates = space_coordinates(space, time=True)
         self.speed = positive_number("speed", speed)
-
-    def operator(self) -> LinearOperator:
-        return d_tt - self.speed**2 * laplace(self.space)
+        super().__init__("d(u, t, t) - c**2*laplacian(u)", coordinates, c=self.speed)

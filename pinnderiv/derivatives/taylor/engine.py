@@ -87,15 +87,18 @@ class TaylorEngine(Engine):
     def collapsed(self, f: Function, x: Tensor, request: Collapsed) -> tuple[Tensor, Tensor]:
         seed = seed_of(request, x)
         carried = self._pass(f, x, seed)
-        value, curvature = carried.value, carried.curvature
-        if curvature is None:
-            return value, torch.zeros_like(value)
-        if seed.weights is None:
-            return value, curvature.squeeze(0)
-        weights = seed.weights.reshape(
-            tuple(seed.weights.shape) + (1,) * (curvature.ndim - seed.weights.ndim)
-        )
-        return value, (curvature * weights).sum(0)
+        return carried.value, _collapsed(carried, seed)
+
+    def collapsed_with_slopes(
+        self, f: Function, x: Tensor, request: Collapsed
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if request.weights.ndim > 1:
+            # Weights that differ from point to point are a part of the directions.
+            return super().collapsed_with_slopes(f, x, request)
+        seed = seed_of(request, x)
+        carried = self._pass(f, x, seed)
+        slopes = _outputs_first(carried.tangents, carried.value, seed.channels)
+        return carried.value, slopes, _collapsed(carried, seed)
 
     def partials(
         self, f: Function, x: Tensor, indices: Sequence[MultiIndex]
@@ -195,6 +198,19 @@ class TaylorEngine(Engine):
         finally:
             run.over = True
             leave_level()
+
+
+def _collapsed(carried: Carried, seed: Seed) -> Any:
+    """The one curvature channel, or those that were kept apart, summed with their weights."""
+    value, curvature = carried.value, carried.curvature
+    if curvature is None:
+        return torch.zeros_like(value)
+    if seed.weights is None:
+        return curvature.squeeze(0)
+    weights = seed.weights.reshape(
+        tuple(seed.weights.shape) + (1,) * (curvature.ndim - seed.weights.ndim)
+    )
+    return (curvature * weights).sum(0)
 
 
 def _unpacked(run: Run, out: Any, x: Any) -> Carried:
