@@ -174,9 +174,10 @@ def _examined(
         if candidate.objection is None:
             return candidate.method
         objections.append(f"method={candidate.method!r} {candidate.objection}")
+    first = engine_named(candidate.method, strict)
     raise UnsupportedOperationError(
         "no method is right for this function: " + "; ".join(objections) + "."
-    )
+    ) from safety.failure_of(safety.profile(f, x), f, x, first, work.order)
 
 
 def _insist(f: Function, x: Tensor, work: Work, method: str, strict: bool) -> None:
@@ -189,7 +190,9 @@ def _insist(f: Function, x: Tensor, work: Work, method: str, strict: bool) -> No
     advice = (
         f"Use method={working[0]!r} or method='auto'" if working else "No other method is right"
     )
-    raise UnsupportedOperationError(f"method={method!r} {objection}. {advice}.")
+    raise UnsupportedOperationError(
+        f"method={method!r} {objection}. {advice}."
+    ) from safety.failure_of(known, f, x, engine, work.order)
 
 
 def _objection(

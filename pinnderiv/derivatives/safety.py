@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnderiv.derivatives.blame import blame, own_slip, suspects
 from pinnderiv.derivatives.cache import Cache
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.fingerprint import Fingerprint
@@ -41,7 +42,7 @@ from pinnderiv.derivatives.request import MultiIndex
 from pinnderiv.derivatives.rows import check_rows, first_run
 from pinnderiv.derivatives.transforms import inside_transform, plain
 from pinnderiv.derivatives.watch import module_names
-from pinnderiv.errors import BatchMixingError, UnsupportedOperationError
+from pinnderiv.errors import BatchMixingError
 
 _CACHE = Cache()
 _ORDINALS = {1: "first", 2: "second", 3: "third", 4: "fourth"}
@@ -131,6 +132,22 @@ def verdict(
     return known.verdicts[key]
 
 
+def failure_of(known: Profile, f: Function, x: Tensor, engine: Engine, order: int) -> Any:
+    """The exception behind a verdict that an engine cannot run, got by running it again.
+
+    Verdicts are kept, and an exception would keep alive whatever it met; None where the
+    engine runs.
+    """
+    with _undisturbed(Fingerprint(f).modules, x):
+        try:
+            found = sample(engine, known.probe, f, order)
+            if torch.is_grad_enabled():
+                gradients_of(engine, known.probe, f, found, order)
+        except Exception as error:
+            return error
+    return None
+
+
 def forward_over_reverse_is_right(known: Profile, f: Function, x: Tensor, engine: Any) -> bool:
     """Whether ``engine.hvp`` (forward over reverse) equals ``engine.hvp_by_reverse_twice``."""
     key = ("forward over reverse", False, 2, False)
@@ -149,7 +166,7 @@ def _examine_hvp(known: Profile, f: Function, engine: Any) -> str | None:
     try:
         fast, slow = engine.hvp(g, origin, v), engine.hvp_by_reverse_twice(g, origin, v)
     except Exception as error:
-        return f"cannot run it ({_blame(error, known)})"
+        return f"cannot run it ({blame(error, known.operations)})"
     # Outputs last, as `agree` wants them.
     agreed = agree({(): plain(fast).mT}, {(): plain(slow).mT})
     return None if agreed else "disagrees with reverse twice"
@@ -171,7 +188,10 @@ def _examine(
     except BatchMixingError:  # f is at fault, whatever the engine
         raise
     except Exception as error:
-        return f"cannot run it ({_blame(error, known)})"
+        reason = f"cannot run it ({blame(error, known.operations)})"
+        if own_slip(error):  # "auto" goes on to the next engine, which would hide it
+            warnings.warn(f"method={engine.name!r} {reason}", stacklevel=2)
+        return reason
     gradient = None
     if training:
         try:
@@ -179,14 +199,15 @@ def _examine(
         except Exception as error:
             return (
                 "cannot be trained on, though its derivatives may be right "
-                f"({_blame(error, known)}); under torch.no_grad() no gradient is needed"
+                f"({blame(error, known.operations)}); under torch.no_grad() no gradient is needed"
             )
     try:
         rounding = rounding_of(known.probe, f)
         failing = order_that_fails(engine, known.probe, f, found, gradient, rounding)
         summed = order != 2 or sums_alike(engine, known.probe, f, found, rounding)
     except Exception as error:  # it goes another way beside the probe, or to collapse
-        return f"cannot run it ({_blame(error, known)})"
+        return f"cannot run it ({blame(error, known.operations)})"
+    named = suspects(known.operations)
     if failing is not None:
         what = f"{_ordinal(failing)} derivatives"
         if failing > order:
@@ -194,10 +215,10 @@ def _examine(
         held = ""
         if "detach()" in known.operations:
             held = " (if f holds a part constant on purpose, pass check=False)"
-        return f"gives wrong {what} ({_suspects(known)}): finite differences contradict them{held}"
+        return f"gives wrong {what} ({named}): finite differences contradict them{held}"
     if not summed:
         return (
-            f"gives wrong sums of second derivatives ({_suspects(known)}): they are not the sums "
+            f"gives wrong sums of second derivatives ({named}): they are not the sums "
             "of those that it gives one by one"
         )
     if witness is not None:
@@ -213,7 +234,7 @@ def _examine(
             and order_that_fails(witness, known.probe, f, expected, None, rounding) is None
         ):
             return (
-                f"gives wrong {_ordinal(order)} derivatives ({_suspects(known)}): "
+                f"gives wrong {_ordinal(order)} derivatives ({named}): "
                 f"method={witness.name!r} contradicts them"
             )
     _tell_flatness(known, found)
@@ -260,39 +281,6 @@ def _known_wrong(known: Profile, engine: str, order: int) -> str | None:
 
 def _ordinal(order: int) -> str:
     return _ORDINALS.get(order, f"order-{order}")
-
-
-def _blame(error: Exception, known: Profile) -> str:
-    """What was said, and the operations of f that it may have meant."""
-    text = next(iter(str(error).strip().splitlines()), "")
-    inplace = [n for n in known.operations if n.endswith("_")] if "inplace" in text else []
-    suspects = ", ".join(inplace[:6]) or _suspects(known)
-    if isinstance(error, UnsupportedOperationError):
-        # The engine's own refusal; what to use in its place is said by the caller.
-        return f"{text.partition('. Use method=')[0]}; f runs {suspects}"
-    return f"{type(error).__name__}: {text[:200]}; f runs {suspects}"
-
-
-_HARMLESS = """
-view _unsafe_view reshape expand permute transpose t select slice unsqueeze squeeze cat stack
-clone _to_copy alias addmm mm bmm add sub mul neg sum mean zeros_like ones_like split unbind
-movedim flatten detach tanh sin cos exp
-"""
-
-
-def _suspects(known: Profile) -> str:
-    """The operations that most likely have the wrong formula, custom functions first."""
-    custom = [n for n in known.operations if not n.startswith("aten.")]
-    if custom:
-        return ", ".join(custom)
-    rare = [
-        f"{n} in {m}" if m else n
-        for n, m in known.operations.items()
-        if n.rpartition(".")[2] not in _HARMLESS.split()
-    ]
-    if len(rare) == 1:
-        return rare[0]
-    return "one of " + ", ".join((rare or list(known.operations))[:6])
 
 
 @contextlib.contextmanager

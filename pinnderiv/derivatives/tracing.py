@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from pinnderiv.derivatives.blame import told
 from pinnderiv.derivatives.transforms import inside_transform, outside_transforms
 from pinnderiv.errors import UnsupportedOperationError
 
@@ -36,10 +37,9 @@ def traced_local(name: str) -> Any:
     except UnsupportedOperationError:
         raise
     except Exception as error:
-        text = next(iter(str(error).strip().splitlines()), "")
         raise UnsupportedOperationError(
             "f is made inside of torch.compile out of parts that cannot be examined while "
-            f"compiling ({type(error).__name__}: {text[:200]}). Make f, and the operator of it, "
+            f"compiling ({told(error)}). Make f, and the operator of it, "
             "outside of the compiled function, or pass check=False."
         ) from error
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnderiv.derivatives.blame import told
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.request import Collapsed, MultiIndex, unit_vectors
 from pinnderiv.derivatives.taylor import rules  # noqa: F401  (registers the rules)
@@ -238,9 +239,7 @@ def _explained(f: Function, x: Any, error: Exception) -> Exception:
         f(x)
     except Exception:  # f does not run on plain points either: its own error is the one to see
         return error
-    text = str(error).strip().splitlines()
-    first = text[0] if text else type(error).__name__
     return UnsupportedOperationError(
-        f"method='taylor' cannot follow f ({type(error).__name__}: {first[:200]}), which runs on "
-        "plain tensors. Use method='auto', 'nested' or 'reverse'."
+        f"method='taylor' cannot follow f ({told(error)}), which runs on plain tensors. "
+        "Use method='auto', 'nested' or 'reverse'."
     )
