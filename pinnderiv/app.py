@@ -202,11 +202,14 @@ def build(config: DictConfig) -> Parts:
     )
 
 
-def _network(config: DictConfig, sizes: Mapping[str, int]) -> Any:
+def _network(config: DictConfig, sizes: Mapping[str, Any]) -> Any:
     """The network; its warnings become lines of ours, where Python would show Hydra's code."""
+    given: dict[str, Any] = dict(sizes)
+    if "periodic_axes" in given:  # those of the problem, beside the user's own
+        given["periodic_axes"] = sorted({*config.periodic_axes, *given["periodic_axes"]})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        network = instantiate(config, _convert_="all", **sizes)
+        network = instantiate(config, _convert_="all", **given)
     for each in caught:
         _log.warning(str(each.message))
     return network

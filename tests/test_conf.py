@@ -142,6 +142,24 @@ def test_numbers_of_the_rules_arrive() -> None:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "asked", "axes"),
+    [
+        ([], {}, ()),
+        (["network.periodic_axes=[1]"], {}, (1,)),
+        (["network.periodic_axes=[1]"], {"periodic_axes": (0, 1)}, (0, 1)),
+        (["network.periodic_axes=[1]", "network.harmonics=3"], {"periodic_axes": (0,)}, (0, 1)),
+    ],
+)
+def test_periodic_axes_are_those_of_the_user_and_of_the_problem(
+    overrides: list[str], asked: dict[str, Any], axes: tuple[int, ...]
+) -> None:
+    config = compose("config", overrides)
+    embedding = build(config).network(inputs=2, outputs=1, **asked).embedding
+    assert embedding.axes == axes
+    assert embedding.outputs == 2 + (2 * config.network.harmonics - 1) * len(axes)
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("+a.b=1", "no key a"),

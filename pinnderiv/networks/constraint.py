@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pinnderiv.errors import ArgumentError, ShapeError
 from pinnderiv.networks.constants import ConstantsModule
 from pinnderiv.networks.lift import BoundaryData, TransfiniteLift, unit_coordinates
+from pinnderiv.networks.options import check_axes
 from pinnderiv.networks.scaling import check_bounds
 from pinnderiv.networks.sides import Wall, sides_with_values
 
@@ -46,9 +47,9 @@ class HardConstraint(ConstantsModule):
 
     Raises:
         ArgumentError: the box is none; ``time_axis``, ``time_order`` and
-            ``velocity`` do not go together; a wall or an axis is none; or ``value``
-            is given in more than 6 dimensions of space, since a lift needs up to
-            3^d values a point.
+            ``velocity`` do not go together; a wall or an axis is none; the network
+            is not periodic where it has to be; or ``value`` is given in more than 6
+            dimensions of space, since a lift needs up to 3^d values a point.
     """
 
     lower: Tensor
@@ -76,6 +77,7 @@ class HardConstraint(ConstantsModule):
         self.time_order = time_order
         self.register_constant("lower", low)
         self.register_constant("upper", high)
+        _check_repeats(network, low, high, check_axes("periodic", periodic, len(low)))
         self.lift = (
             None
             if value is None
@@ -149,3 +151,27 @@ def _check_time(
     if velocity is None and value is not None and time_order == 2:
         raise ArgumentError("time_order=2 needs velocity, u_t at t0, beside value.")
     return None if time_axis is None else time_axis % columns
+
+
+def _check_repeats(
+    network: nn.Module, lower: list[float], upper: list[float], axes: Sequence[int]
+) -> None:
+    """Compares the network's values at both ends of the axes, at a few fixed points."""
+    like = next(network.parameters(), torch.empty(0))
+    if not axes or like.is_meta:
+        return
+    low, high = (
+        torch.tensor(bound, dtype=like.dtype, device=like.device) for bound in (lower, upper)
+    )
+    inside = low + torch.tensor([[0.137], [0.5], [0.871]]).to(like) * (high - low)
+    column = torch.arange(len(lower), device=like.device)
+    for axis in axes:
+        with torch.no_grad():
+            left = network(torch.where(column == axis, low, inside))
+            right = network(torch.where(column == axis, high, inside))
+        gap = (left - right).abs().max()
+        if gap > torch.finfo(like.dtype).eps ** 0.5 * (1 + left.abs().max()):
+            raise ArgumentError(
+                f"the network must repeat along column {axis}, which is periodic; its values at "
+                f"both ends differ by {gap.item():.2g}. Make it with periodic_axes={list(axes)}."
+            )

@@ -1,5 +1,6 @@
 """Problems: an equation, a domain, conditions, and an exact solution to measure against."""
 
+from pinnderiv.problems.conditions import PeriodicCondition
 from pinnderiv.problems.heat import HEAT_CASES, heat_case
 from pinnderiv.problems.poisson import POISSON_CASES, poisson_case
 from pinnderiv.problems.problem import Condition, Problem
@@ -18,6 +19,7 @@ __all__ = [
     "POISSON_CASES",
     "WAVE_CASES",
     "Condition",
+    "PeriodicCondition",
     "Problem",
     "heat_case",
     "poisson_case",

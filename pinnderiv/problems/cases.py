@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from pinnderiv.domains import Box, Domain, SpaceTime
 from pinnderiv.equations import Equation
-from pinnderiv.problems.conditions import dirichlet_and_initial
+from pinnderiv.problems.conditions import dirichlet_and_initial, periodic_and_initial
 from pinnderiv.problems.problem import Field, Problem
 
 Numbers = float | Sequence[float]
@@ -68,6 +68,7 @@ class Case(Generic[E]):
         final_time: default of the end of time.
         homogeneous: whether the solution needs no source term.
         fixed_dimension: whether the name of the case stands for its dimension.
+        periodic: whether the solution repeats over the box, so that nothing is given on its walls.
         reference: where the case comes from.
     """
 
@@ -79,6 +80,7 @@ class Case(Generic[E]):
     final_time: float = 1.0
     homogeneous: bool = False
     fixed_dimension: bool = False
+    periodic: bool = False
     reference: str = ""
 
 
@@ -90,7 +92,7 @@ def coordinate_names(dimension: int) -> tuple[str, ...]:
 
 
 def assemble(title: str, row: Case[E], setting: Setting, equation: E) -> Problem:
-    """The problem of a case, with u given on the walls, and at t = 0 where there is time.
+    """The problem of a case, with u given or periodic on the walls, and given at t = 0.
 
     Args:
         title: what figures are headed with, before the dimension.
@@ -105,13 +107,14 @@ def assemble(title: str, row: Case[E], setting: Setting, equation: E) -> Problem
     if equation.time_order:
         domain = SpaceTime(setting.box, (0.0, setting.final_time))
     solution = row.solution(setting, equation)
+    conditions = periodic_and_initial if row.periodic else dirichlet_and_initial
     return Problem(
         name=setting.name,
         title=f"{title}, {setting.box.dim}-d",
         domain=domain,
         equation=equation,
         solution=solution,
-        conditions=dirichlet_and_initial(solution, domain, equation),
+        conditions=conditions(solution, domain, equation),
         homogeneous=row.homogeneous,
         reference=row.reference,
     )

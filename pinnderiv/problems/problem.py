@@ -35,6 +35,11 @@ class Condition:
     partial: tuple[int, ...]
     value: Field
 
+    @property
+    def periodic_axis(self) -> int | None:
+        """Column along which the condition makes u periodic, where it is of that kind."""
+        return None
+
     def residual(
         self, u: Field, points: Tensor, value: Tensor | None = None, **options: Any
     ) -> Tensor:
@@ -118,6 +123,12 @@ class Problem:
         """Names of the columns, time last."""
         return self.equation.coordinates
 
+    @property
+    def periodic_axes(self) -> tuple[int, ...]:
+        """Columns along which conditions make u periodic."""
+        axes = {condition.periodic_axis for condition in self.conditions}
+        return tuple(sorted(axis for axis in axes if axis is not None))
+
     def exact(self, x: Tensor) -> Tensor:
         """The exact solution, (*batch, D) -> (*batch, 1)."""
         return self.solution(x)
@@ -162,15 +173,19 @@ class Problem:
         condition exactly, on a box.
 
         Returns:
-            ``lower``, ``upper``, ``value``, ``time_axis``, ``time_order`` and ``velocity``.
+            ``lower``, ``upper``, ``value``, ``time_axis``, ``time_order``, ``velocity`` and
+            ``periodic``: the columns along which the network must be periodic itself.
 
         Raises:
             ArgumentError: some piece of the boundary has no values, or the
                 values on different pieces come from different functions.
         """
-        values = {c.piece: c.value for c in self.conditions if c.partial == ()}
+        given = [c for c in self.conditions if c.periodic_axis is None]
+        values = {c.piece: c.value for c in given if c.partial == ()}
         rates = [c.value for c in self.conditions if c.partial == (self.domain.time_axis,)]
         bare = set(self.domain.pieces) - set(values)
+        if set(self.periodic_axes) == set(range(self.domain.dim)) - {self.domain.time_axis}:
+            bare -= {c.piece for c in self.conditions if c.periodic_axis is not None}
         if bare or len({id(value) for value in values.values()}) != 1:
             raise ArgumentError(
                 f"problem {self.name!r} has no one function with the values of u on all of its "
@@ -184,4 +199,5 @@ class Problem:
             "time_axis": self.domain.time_axis,
             "time_order": self.equation.time_order,
             "velocity": rates[0] if rates else None,
+            "periodic": self.periodic_axes,
         }

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from pinnderiv.equations import Wave
+from pinnderiv.errors import ArgumentError
 from pinnderiv.problems.cases import Case, Numbers, Setting, assemble, coordinate_names
 from pinnderiv.problems.choices import Frequencies, choose
 from pinnderiv.problems.problem import Field, Problem
@@ -39,6 +40,21 @@ def _travelling_waves(setting: Setting, equation: Wave) -> Field:
     )
 
 
+def _periodic_waves(setting: Setting, equation: Wave) -> Field:
+    """Σ_j a_j sin(k·x − c |k| t) with whole waves across the box."""
+    if any(k % 2 for mode in setting.frequencies for k in mode):
+        raise ArgumentError(
+            f"frequencies of case {setting.name!r} must be even, since they are half-waves and the "
+            f"solution repeats over the box; got {[list(mode) for mode in setting.frequencies]}."
+        )
+    return Superposition(
+        tuple(
+            Mode(amplitude, PlaneWave(k, equation.speed * math.hypot(*k)))
+            for amplitude, k in setting.modes_across_box()
+        )
+    )
+
+
 # Of space: as far as the problem is tried out. A case that is made for more goes further.
 MOST_DIMENSIONS = 2
 
@@ -54,6 +70,14 @@ WAVE_CASES: dict[str, Case[Wave]] = {
         solution=_travelling_waves,
         homogeneous=True,
         reference="plane wave",
+    ),
+    "wave_periodic": Case(
+        dimension=1,
+        solution=_periodic_waves,
+        frequencies=(2,),
+        homogeneous=True,
+        periodic=True,
+        reference="plane wave on a periodic box",
     ),
     "wave1d_c": Case(
         dimension=1,
@@ -78,13 +102,16 @@ def wave_case(
     upper: Numbers = 1.0,
     final_time: float | None = None,
 ) -> Problem:
-    """A wave problem on a box, from t = 0, with u given on the walls, u and u_t at the start.
+    """A wave problem on a box, from t = 0, with u and u_t given at the start.
+
+    On the walls u is given, or periodic.
 
     Cases, on the unit box until t = 1, with the values that ``None`` below stands for:
 
     * ``wave``: u = ∏ sin(πk x_i) cos(c √d πk t), c = 1, k = 1, d = 1 or 2.
     * ``wave_travelling``: u = sin(πk (Σ x_i − c √d t)), c = 1, k = 1, d = 1 or 2;
       nothing is zero on the walls or at the start.
+    * ``wave_periodic``: u = sin(πk (Σ x_i − c √d t)), c = 1, k = 2, d = 1 or 2, periodic.
     * ``wave1d_c``: u_tt = 4 u_xx, u = sin(πx) cos(2πt) + ½ sin(4πx) cos(8πt).
 
     Args:
@@ -92,8 +119,8 @@ def wave_case(
         dimension: coordinates of space.
         speed: c in length/time.
         frequencies: half-waves, one entry a mode: a number (all axes alike) or a
-            list (one an axis). Across the box in the standing waves, per unit of
-            length in the travelling ones.
+            list (one an axis). Per unit of length in ``wave_travelling``, across
+            the box in the others.
         amplitudes: one a mode.
         lower: lower corner of the box, one number for all axes or one an axis.
         upper: upper corner, likewise.

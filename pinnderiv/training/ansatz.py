@@ -13,7 +13,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,8 @@ class Ansatz:
 
     Args:
         problem: gives the bounds of the coordinates and the conditions.
-        make_network: makes the trainable network from ``inputs`` and ``outputs``.
+        make_network: makes the trainable network from ``inputs`` and ``outputs``, and from
+            ``periodic_axes`` where conditions of the problem are periodic and are not to be soft.
         constraint: ``hard``, ``soft``, or ``auto`` (hard where the problem allows it).
 
     Attributes:
@@ -62,8 +63,10 @@ class Ansatz:
     ) -> None:
         self.problem = problem
         lower, upper = problem.domain.lower, problem.domain.upper
-        network = make_network(inputs=problem.domain.dim, outputs=len(problem.outputs))
-        scaled = Scaled(network, lower, upper)
+        sizes: dict[str, Any] = {"inputs": problem.domain.dim, "outputs": len(problem.outputs)}
+        if problem.periodic_axes and constraint != "soft":
+            sizes["periodic_axes"] = problem.periodic_axes
+        scaled = Scaled(make_network(**sizes), lower, upper)
         self.u: nn.Module = scaled
         self.v: nn.Module = scaled
         self.why_soft = ""

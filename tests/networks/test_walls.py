@@ -269,3 +269,17 @@ def test_walls_that_are_none_are_refused(arguments: dict, message: str) -> None:
     box = ([0.0] * 3, [1.0] * 3)
     with pytest.raises(ArgumentError, match=message):
         HardConstraint(MLP(3, 1), *box, None, time_axis=2, time_order=1, **arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_network_that_does_not_repeat_is_refused(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    low, high = LOWER[:2], UPPER[:2]
+    plain = Scaled(MLP(2, 1, periodic_axes=[1]), low, high).to(dtype)
+    with pytest.raises(ArgumentError, match=r"along column 0.*periodic_axes=\[0, 1\]"):
+        HardConstraint(plain, low, high, None, periodic=[0, 1])
+    # what is trained in float32 is periodic to its rounding only
+    repeats = Scaled(MLP(2, 1, periodic_axes=[0, 1], harmonics=4), low, high).to(dtype)
+    before = torch.get_rng_state()
+    HardConstraint(repeats, low, high, None, periodic=[0, 1])
+    assert torch.equal(torch.get_rng_state(), before)

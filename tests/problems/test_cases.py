@@ -35,6 +35,7 @@ LITERATURE: dict[str, tuple[tuple[str, ...], Callable[..., Tensor], Callable[...
     ),
     "wave": (("x", "t"), lambda x, t: sin(pi * x) * cos(pi * t), lambda x, t: 0 * x),
     "wave_travelling": (("x", "t"), lambda x, t: sin(pi * (x - t)), lambda x, t: 0 * x),
+    "wave_periodic": (("x", "t"), lambda x, t: sin(2 * pi * (x - t)), lambda x, t: 0 * x),
     "wave1d_c": (
         ("x", "t"),
         lambda x, t: sin(pi * x) * cos(2 * pi * t) + 0.5 * sin(4 * pi * x) * cos(8 * pi * t),

@@ -54,3 +54,19 @@ def test_auto_says_why_it_is_soft(
     (record,) = caplog.records
     assert record.getMessage().startswith("constraint=auto makes the conditions terms of the loss")
     assert "at most 6 dimensions" in record.getMessage()
+
+
+def periodic_net(inputs: int, outputs: int, periodic_axes: tuple[int, ...] = ()) -> MLP:
+    return MLP(inputs, outputs, width=4, depth=1, periodic_axes=periodic_axes)
+
+
+@pytest.mark.parametrize(("constraint", "hard"), [("auto", True), ("hard", True), ("soft", False)])
+def test_a_periodic_problem_makes_the_network_periodic(constraint: str, hard: bool) -> None:
+    problem = CASES["wave_periodic"]("wave_periodic")
+    built = Ansatz(problem, periodic_net, constraint)
+    assert built.hard == hard
+    u = built.u.double()
+    left = torch.tensor([[0.0, 0.4]], dtype=torch.float64)
+    right = torch.tensor([[1.0, 0.4]], dtype=torch.float64)
+    gap = (u(left) - u(right)).abs().item()
+    assert gap < 1e-14 if hard else gap > 1e-4

@@ -19,8 +19,9 @@ class LevenbergMarquardt(Optimiser):
 
     λ is a share of the largest diagonal entry of JᵀJ, and follows the gain ratio (see
     :class:`~pinnderiv.training.optimisers.damping.Damping`). One step of the optimiser is one
-    Jacobian, with as many trials of λ as it takes. The system is solved in parameters or in residuals, whichever are
-    fewer (see :func:`~pinnderiv.training.optimisers.least_squares.damped`).
+    Jacobian, with as many trials of λ as it takes. The system is solved in parameters or in
+    residuals, whichever are fewer (see
+    :func:`~pinnderiv.training.optimisers.least_squares.damped`).
 
     Args:
         damping: the first λ, as a share of max diag JᵀJ.

@@ -9,15 +9,15 @@ from pinnderiv.training.optimisers import FeatureSearch, LevenbergMarquardt, Var
 from pinnderiv.training.optimisers.row_jacobian import linearise
 
 
-def mlp(inputs: int, outputs: int) -> MLP:
-    return MLP(inputs, outputs, width=10, depth=1)
+def mlp(inputs: int, outputs: int, periodic_axes: tuple[int, ...] = ()) -> MLP:
+    return MLP(inputs, outputs, width=10, depth=1, periodic_axes=periodic_axes)
 
 
 def wide(inputs: int, outputs: int) -> RandomFeatureNetwork:
     return RandomFeatureNetwork(inputs, outputs, 200)
 
 
-@pytest.mark.parametrize("case", ["poisson", "wave"])
+@pytest.mark.parametrize("case", ["poisson", "wave", "wave_periodic"])
 @pytest.mark.parametrize("constraint", ["hard", "soft"])
 def test_the_jacobian_is_that_of_the_residual_vector(objective, case: str, constraint: str) -> None:
     made = objective(case, mlp, constraint, points=12, weights={"walls": 5.0})

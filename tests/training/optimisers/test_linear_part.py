@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from pinnderiv.errors import ConfigurationError, UnsupportedOperationError
-from pinnderiv.networks import MLP, FourierFeatureMLP, ModifiedMLP, RandomFeatureNetwork, Siren
+from pinnderiv.networks import (
+    MLP,
+    FourierFeatureMLP,
+    ModifiedMLP,
+    PirateNet,
+    RandomFeatureNetwork,
+    Siren,
+)
 from pinnderiv.training.optimisers.linear_part import LinearPart
 
 NETWORKS = {
@@ -13,15 +20,19 @@ NETWORKS = {
     "siren": lambda inputs, outputs: Siren(inputs, outputs, 7, 2, 3.0),
     "fourier": lambda inputs, outputs: FourierFeatureMLP(inputs, outputs, 7, 2, features=4),
     "modified": lambda inputs, outputs: ModifiedMLP(inputs, outputs, 7, 2),
+    "adaptive": lambda inputs, outputs: MLP(inputs, outputs, 7, 2, adaptive="neuron"),
+    "piratenet": lambda inputs, outputs: PirateNet(inputs, outputs, 8, 1),
     "random_features": lambda inputs, outputs: RandomFeatureNetwork(inputs, outputs, 9),
 }
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("constraint", ["hard", "soft"])
-def test_a_c_minus_b_is_the_residual(objective, network: str, constraint: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "constraint"), [("wave", "hard"), ("wave", "soft"), ("wave_periodic", "soft")]
+)
+def test_a_c_minus_b_is_the_residual(objective, network: str, case: str, constraint: str) -> None:
     weights = {"walls": 3.0, "equation": 0.1}
-    made = objective("wave", NETWORKS[network], constraint, points=20, weights=weights)
+    made = objective(case, NETWORKS[network], constraint, points=20, weights=weights)
     linear = LinearPart(made.loss, made.collocation.points)
     coefficients = torch.linspace(-1, 2, len(linear.coefficients), dtype=torch.float64)
     linear.set_coefficients(coefficients)
