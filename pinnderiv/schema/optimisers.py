@@ -57,6 +57,23 @@ class AdamConfig(PhaseConfig):
 
 
 @dataclass
+class SOAPConfig(PhaseConfig):
+    """SOAP: Adam in the eigenbases of Shampoo's matrices."""
+
+    _target_: str = "pinnderiv.training.optimisers.SOAP"
+    lr: float = 3e-3
+    beta1: float = 0.95
+    beta2: float = 0.95
+    shampoo_beta: float | None = None
+    eps: float = 1e-8
+    precondition_frequency: int = 10
+    max_dimension: int = 2000
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    patience: int | None = None
+    least_fall: float = 0.05
+
+
+@dataclass
 class LBFGSConfig(PhaseConfig):
     """L-BFGS with a strong Wolfe line search."""
 
@@ -70,6 +87,18 @@ class LevenbergMarquardtConfig(PhaseConfig):
     """Levenberg–Marquardt on the residual vector."""
 
     _target_: str = "pinnderiv.training.optimisers.LevenbergMarquardt"
+    damping: float = 1e-3
+    lowest: float = 1e-18
+    max_trials: int = 20
+
+
+@dataclass
+class GaussNewtonKrylovConfig(PhaseConfig):
+    """Levenberg–Marquardt steps through products with the Jacobian, which is never formed."""
+
+    _target_: str = "pinnderiv.training.optimisers.GaussNewtonKrylov"
+    iterations: int = 100
+    forcing: float = 1e-4
     damping: float = 1e-3
     lowest: float = 1e-18
     max_trials: int = 20
@@ -117,8 +146,10 @@ class NaturalGradientConfig(PhaseConfig):
 
 PHASES: dict[str, type] = {
     "schema/phase/adam": AdamConfig,
+    "schema/phase/soap": SOAPConfig,
     "schema/phase/lbfgs": LBFGSConfig,
     "schema/phase/levenberg_marquardt": LevenbergMarquardtConfig,
+    "schema/phase/gauss_newton_krylov": GaussNewtonKrylovConfig,
     "schema/phase/self_scaled": SelfScaledConfig,
     "schema/phase/natural_gradient": NaturalGradientConfig,
     "schema/phase/feature_search": FeatureSearchConfig,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.training.objective import Objective
-from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
+from pinnderiv.training.optimisers.first_order import FirstOrder
 from pinnderiv.training.optimisers.schedules import Schedule
 
 
-class Adam(Optimiser):
+class Adam(FirstOrder):
     """Adam on all parameters as one vector.
 
-    With ``patience`` the phase hands over to the next one as soon as it stalls: when the mean loss
-    of the last ``patience`` steps is not below (1 − ``least_fall``) times that of the ``patience``
-    steps before them.
+    With ``patience`` the phase hands over to the next one as soon as it stalls, see
+    :class:`~pinnderiv.training.optimisers.first_order.FirstOrder`.
 
     Args:
         lr: the learning rate before the schedule.
@@ -34,7 +34,7 @@ class Adam(Optimiser):
     """
 
     name = "adam"
-    large_matrices = False
+    _title = "Adam"
 
     def __init__(
         self,
@@ -48,32 +48,10 @@ class Adam(Optimiser):
         steps: int | None = None,
         time_share: float | None = None,
     ) -> None:
-        super().__init__(steps, time_share)
-        self.lr = positive("lr of the adam phase", lr)
-        self.eps = positive("eps of the adam phase", eps)
-        if not (0.0 <= beta1 < 1.0 and 0.0 <= beta2 < 1.0):
-            raise ConfigurationError(
-                f"beta1 and beta2 of the adam phase must lie in [0, 1), got {beta1} and {beta2}"
-            )
-        self.betas = (beta1, beta2)
-        self.schedule = schedule or Schedule()
-        self.schedule.check_length(steps)
-        if patience is not None and patience < 1:
-            raise ConfigurationError(
-                f"patience of the adam phase must be at least 1 step, or null, got {patience}"
-            )
-        if not 0.0 <= least_fall < 1.0:
-            raise ConfigurationError(
-                f"least_fall of the adam phase must lie in [0, 1), got {least_fall}"
-            )
-        self.patience = patience
-        self.least_fall = least_fall
-        self._steps_done = 0
+        super().__init__(lr, beta1, beta2, eps, schedule, patience, least_fall, steps, time_share)
 
     def begin(self, objective: Objective) -> None:
-        self._steps_done = 0
-        self._sum = 0.0
-        self._before: float | None = None
+        super().begin(objective)
         self._vector = torch.nn.Parameter(objective.vector())
         # the first step is lr / (1 - beta1), which PyTorch converts to the parameters' type
         greatest = torch.finfo(self._vector.dtype).max * (1.0 - self.betas[0])
@@ -84,44 +62,18 @@ class Adam(Optimiser):
             )
         self._adam = torch.optim.Adam([self._vector], lr=self.lr, betas=self.betas, eps=self.eps)
 
-    def step(self, objective: Objective) -> StepReport:
-        evaluation = objective.evaluate()
-        rate = self.lr * self.schedule.at(self._steps_done, self.steps)
+    def _update(self, objective: Objective, gradient: Tensor, rate: float) -> None:
         self._adam.param_groups[0]["lr"] = rate
-        self._vector.grad = evaluation.gradient
+        self._vector.grad = gradient
         self._adam.step()
         objective.set_vector(self._vector.detach())
-        self._steps_done += 1
-        if not self._has_stalled(float(evaluation.loss)):
-            return StepReport(evaluation, learning_rate=rate)
-        note = (
-            f"Adam: the mean loss fell by less than {self.least_fall:.0%} in {self.patience} steps"
-        )
-        return StepReport(evaluation, learning_rate=rate, stalled=True, note=note)
-
-    def _has_stalled(self, loss: float) -> bool:
-        """Takes in the loss of a step; True at the end of ``patience`` steps without a fall."""
-        if self.patience is None:
-            return False
-        self._sum += loss
-        if self._steps_done % self.patience:
-            return False
-        mean, before = self._sum / self.patience, self._before
-        self._sum, self._before = 0.0, mean
-        return before is not None and mean > (1.0 - self.least_fall) * before
 
     def state_dict(self) -> dict[str, Any]:
         moments = self._adam.state_dict()["state"].get(0, {})
-        return {
-            "steps_done": self._steps_done,
-            "moments": dict(moments),
-            "sum": self._sum,
-            "before": self._before,
-        }
+        return {**super().state_dict(), "moments": dict(moments)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._steps_done = state["steps_done"]
-        self._sum, self._before = state["sum"], state["before"]
+        super().load_state_dict(state)
         # only the moments are taken over: rates and betas are the configuration's to change
         if state["moments"]:
             groups = self._adam.state_dict()["param_groups"]
