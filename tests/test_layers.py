@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "problems",
         "__init__",
     },
+    "optimisers": {"training"},
     "__init__": {"errors", "derivatives"},
     "__main__": {"app"},
 }

@@ -5,6 +5,7 @@ from pinnderiv.training.optimisers.feature_search import FeatureSearch
 from pinnderiv.training.optimisers.gauss_newton_krylov import GaussNewtonKrylov
 from pinnderiv.training.optimisers.lbfgs import LBFGS
 from pinnderiv.training.optimisers.levenberg_marquardt import LevenbergMarquardt
+from pinnderiv.training.optimisers.minimisation import Minimisation, Minimum
 from pinnderiv.training.optimisers.natural_gradient import NaturalGradient
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
 from pinnderiv.training.optimisers.schedules import Schedule
@@ -19,6 +20,8 @@ __all__ = [
     "FeatureSearch",
     "GaussNewtonKrylov",
     "LevenbergMarquardt",
+    "Minimisation",
+    "Minimum",
     "NaturalGradient",
     "Optimiser",
     "Schedule",

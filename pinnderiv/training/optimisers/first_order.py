@@ -34,6 +34,7 @@ class FirstOrder(Optimiser):
     """
 
     large_matrices = False
+    compares_losses = False
     # the name as sentences have it
     _title = "first-order method"
 

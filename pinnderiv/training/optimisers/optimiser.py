@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.training.objective import Evaluation, Objective
+from pinnderiv.training.optimisers.minimisation import Minimisation, Minimum
+from pinnderiv.training.residual_objective import ResidualObjective
+from pinnderiv.training.residual_terms import Columns, Residual
+from pinnderiv.training.trainable import Parameters
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Optimiser(ABC):
     name = "optimiser"
     # whether a step does more than evaluate the loss: large matrices deserve every thread
     large_matrices = True
+    # whether a step compares values of the loss, which then must not be random
+    compares_losses = True
 
     def __init__(self, steps: int | None = None, time_share: float | None = None) -> None:
         if steps is not None and steps < 1:
@@ -77,6 +84,56 @@ class Optimiser(ABC):
 
     def points_changed(self) -> None:  # noqa: B027 - most optimisers keep nothing of the points
         """Tells that the loss is another function: of other points, or with other weights."""
+
+    def on(
+        self,
+        parameters: Parameters,
+        residual: Residual | Mapping[str, Residual],
+        points: Columns | Mapping[str, Columns] | None = None,
+        weights: Mapping[str, float] | None = None,
+    ) -> Minimisation:
+        """This optimiser on a residual of one's own, to take steps like one of ``torch.optim``.
+
+        What is minimised is Σ weight · mean square over the residual's terms.
+
+        Args:
+            parameters: a module, a tensor, or several of them: what requires gradients is trained.
+            residual: ``residual()``, or ``residual(points)`` if there are ``points``; returns a
+                tensor of residuals or a mapping from terms' names to them. See
+                :class:`ResidualObjective`.
+            points: where each row of the residual belongs to a row of them: much faster.
+            weights: factor on the mean square of each term; a term that is not named has 1.
+
+        Raises:
+            ArgumentError, DtypeError, ShapeError, ConfigurationError: one does not fit.
+        """
+        return Minimisation(self, ResidualObjective(parameters, residual, points, weights))
+
+    def minimise(
+        self,
+        parameters: Parameters,
+        residual: Residual | Mapping[str, Residual],
+        points: Columns | Mapping[str, Columns] | None = None,
+        weights: Mapping[str, float] | None = None,
+        steps: int | None = None,
+        target: float | None = None,
+    ) -> Minimum:
+        """Minimises a residual of one's own: :meth:`on`, and steps until one of three ends.
+
+        Args:
+            parameters, residual, points, weights: as for :meth:`on`.
+            steps: at most; the optimiser's own ``steps`` if not given. It stops before where it
+                stalls.
+            target: stop where the loss is at most this.
+
+        Raises:
+            NonFiniteLossError: the loss became infinite or NaN.
+            ArgumentError: no number of steps; and as for :meth:`on`.
+        """
+        most = self.steps if steps is None else steps
+        if most is None:
+            raise ArgumentError("minimise needs a number of steps, such as steps=200.")
+        return self.on(parameters, residual, points, weights).run(most, target)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
