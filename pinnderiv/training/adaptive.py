@@ -53,8 +53,12 @@ class Adaptive(ABC):
     corrected for their density, so where they are dense the residual counts for more.
     """
 
-    def check(self, count: int) -> None:  # noqa: B027 - most rules can begin with any number
-        """Raises ConfigurationError if the rule cannot begin with ``count`` points."""
+    def begin(self, count: int) -> None:  # noqa: B027 - not every rule minds the number
+        """Takes note of how many interior points the run begins with.
+
+        Raises:
+            ConfigurationError: the rule cannot begin with so many.
+        """
 
     @abstractmethod
     def next(self, present: Known, supply: Supply) -> Known:
@@ -110,7 +114,7 @@ class _FromPool(Adaptive):
 class RAD(_FromPool):
     """All points anew, by the density of the residual (RAD, Wu et al. 2023)."""
 
-    def check(self, count: int) -> None:
+    def begin(self, count: int) -> None:
         if self.candidates(count) < count:
             raise ConfigurationError(
                 f"sampler.adaptive_pool is {self.pool}, fewer than the {count} interior points "
@@ -149,7 +153,7 @@ class _Growing(_FromPool):
         self.add, self.limit = add, limit
         self._start = 0
 
-    def check(self, count: int) -> None:
+    def begin(self, count: int) -> None:
         self._start = count
         if self.limit is not None and self.limit <= count:
             raise ConfigurationError(

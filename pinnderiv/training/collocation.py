@@ -94,9 +94,9 @@ class Collocation:
         self.counts = {name: _count(counts, name) for name in names}
         self.samplers = {name: sampler(seed=child_seed(seed, "points", name)) for name in names}
         self.adaptive = adaptive
-        self._seed, self._adapted = child_seed(seed, "points", "adaptive"), 0
+        self._choices = {"seed": child_seed(seed, "points", "adaptive"), "made": 0}
         if adaptive is not None:
-            adaptive.check(self.counts[INTERIOR])
+            adaptive.begin(self.counts[INTERIOR])
         interior = self._fresh(self.counts[INTERIOR])
         self.points = self._with_pieces(Points(interior.points, interior.source, {}, {}))
 
@@ -133,7 +133,7 @@ class Collocation:
             "pieces": dict(self.points.pieces),
             "values": dict(self.points.values),
             "samplers": {name: each.state_dict() for name, each in self.samplers.items()},
-            "adapted": self._adapted,
+            "choices": dict(self._choices),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -150,8 +150,8 @@ class Collocation:
             )
         for name, sampler in self.samplers.items():
             sampler.load_state_dict(state["samplers"][name])
-        # checkpoints of before there were adaptive points do not have it
-        self._adapted = int(state.get("adapted", 0))
+        # checkpoints of before there were adaptive points have none
+        self._choices.update(state.get("choices", {}))
         self.points = Points(
             self._cast(state["interior"]),
             self._cast(state["source"]),
@@ -172,8 +172,8 @@ class Collocation:
             # a residual that is not finite is the loop's to report, and no place to go to
             return torch.cat(found).nan_to_num(nan=0.0, posinf=0.0)
 
-        generator = np.random.default_rng([self._seed, self._adapted])
-        self._adapted += 1
+        generator = np.random.default_rng([self._choices["seed"], self._choices["made"]])
+        self._choices["made"] += 1
         present = Known(self.points.interior, self.points.source)
         return adaptive.next(present, Supply(self._fresh, error, generator))
 

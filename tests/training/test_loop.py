@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from pinnderiv.errors import NonFiniteLossError
+from pinnderiv.schema import RunConfig
+from pinnderiv.schema.loss import BalanceKind
 from pinnderiv.training.checkpoint import CheckpointFolder
 from pinnderiv.training.monitor import Monitor, StepRecord
 from pinnderiv.training.optimisers import LBFGS, Adam, StepReport
@@ -59,6 +61,49 @@ def test_phases_follow_each_other(small: Callable[..., Any], adam_then_lbfgs: An
     listener = Listener()
     small(max_steps=5, optimisers=adam_then_lbfgs, watchers=[listener]).train()
     assert [record.phase for record in listener.records] == ["adam"] * 3 + ["lbfgs"] * 2
+
+
+class Told(Adam):
+    """Remembers after how many steps it was told that the loss is another one."""
+
+    def begin(self, objective: Any) -> None:
+        super().begin(objective)
+        self.told: list[int] = []
+
+    def points_changed(self) -> None:
+        self.told.append(self._steps_done)
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({}, []),
+        ({"resample_every": 3}, [3]),
+        ({"balance": "gradient_norm", "every": 2}, [0, 2, 4]),
+        ({"balance": "ntk", "every": 2}, [0, 2, 4]),
+        # its first look at the loss leaves all factors at 1
+        ({"balance": "relobralo", "every": 2}, [2, 4]),
+        ({"causal": 0.1, "every": 2}, [0, 2, 4]),
+        ({"causal": 0.1, "every": 2, "resample_every": 3}, [0, 2, 3, 4]),
+    ],
+)
+def test_an_optimiser_is_told_when_the_loss_is_another(
+    small: Callable[..., Any], choices: dict[str, Any], told: list[int]
+) -> None:
+    def change(config: RunConfig) -> None:
+        config.loss.balance = BalanceKind(choices.get("balance", "none"))
+        config.loss.causal = choices.get("causal")
+        config.loss.balance_every = config.loss.causal_every = choices.get("every", 1)
+
+    optimiser = Told(lr=1e-2)
+    small(
+        max_steps=5,
+        constraint="soft",
+        change=change,
+        resample_every=choices.get("resample_every", 0),
+        optimisers=lambda: {"adam": optimiser},
+    ).train()
+    assert optimiser.told == told
 
 
 def adam_then_long_lbfgs() -> dict[str, Any]:

@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from pinnderiv.errors import ConfigurationError
+from pinnderiv.schema import RunConfig
+from pinnderiv.schema.loss import BalanceKind
+from pinnderiv.schema.points import AdaptiveKind
 from pinnderiv.training.optimisers import Adam
 from pinnderiv.training.setup import choose_device, write_metrics
 
@@ -87,6 +90,27 @@ def test_names_that_nothing_has_are_refused(small, section: str, name: str) -> N
     run.change = lambda config: getattr(getattr(config, outer), inner).update({name: 5})
     with pytest.raises(ConfigurationError, match=f"{section}.*'{name}'.*walls"):
         run.build()
+
+
+def test_rules_that_cannot_work_are_refused_before_training(small) -> None:
+    def balance(config: RunConfig) -> None:
+        config.loss.balance = BalanceKind.ntk
+
+    def causal(config: RunConfig) -> None:
+        config.loss.causal = 1.0
+
+    def adaptive(config: RunConfig) -> None:
+        config.sampler.adaptive = AdaptiveKind.r3
+
+    for number, (change, case, message) in enumerate(
+        [
+            (balance, "heat", r"loss\.balance=ntk has nothing to balance"),
+            (causal, "poisson", "'poisson' has no time"),
+            (adaptive, "heat", r"sampler\.resample_every=100"),
+        ]
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            small(str(number), case=case, change=change).build()
 
 
 def test_metrics_are_json_whatever_they_are(tmp_path: Path) -> None:
