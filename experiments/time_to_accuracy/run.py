@@ -1,4 +1,4 @@
-"""Error against time: pinnderiv's optimisers and DeepXDE on the same problems, one after the other.
+"""Error against time: pinnderiv's optimisers, DeepXDE and PINA on the same problems, in turn.
 
 Every run is a process of its own with the machine to itself. A run's clock stands still while its
 error is measured; process start, imports and setting up are not on it (pinnderiv's own set-up time
@@ -31,25 +31,32 @@ COLUMNS = ["case", "contestant", "seed", "seconds", "relative_l2", "phase", "set
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to solve: overrides of the command, or a method of the peer's script."""
+    """One way to solve: overrides of the command, or a peer's script and its own arguments."""
 
     name: str
     overrides: tuple[str, ...] = ()
-    peer: str = ""
+    script: str = ""
+    method: tuple[str, ...] = ()
     accurate: bool = False
 
 
-# The network of all but the last is the default one, 3 × 32 tanh, and so is DeepXDE's.
+class Failed(Exception):
+    """A run that left nothing to show; says why."""
+
+
+# The network of all but the random features is the default one, 3 × 32 tanh; so are the peers'.
 CONTESTANTS = [
     Contestant("Adam", ("optimiser=adam",)),
     Contestant("Adam, L-BFGS", ("optimiser=adam_lbfgs",)),
+    Contestant("SOAP", ("optimiser=soap",)),
     Contestant("Adam, self-scaled Broyden", ("optimiser=adam_self_scaled",)),
     Contestant("Levenberg–Marquardt", ("optimiser=levenberg_marquardt",)),
     Contestant("natural gradient", ("optimiser=natural_gradient",)),
     Contestant("SPRING", ("optimiser=spring",)),
     Contestant("random features (experiment=accurate_*)", accurate=True),
-    Contestant("DeepXDE: Adam, L-BFGS", peer="lbfgs"),
-    Contestant("DeepXDE: Adam, L-BFGS, NNCG", peer="nncg"),
+    Contestant("DeepXDE: Adam, L-BFGS", script="deepxde_run.py", method=("lbfgs",)),
+    Contestant("DeepXDE: Adam, L-BFGS, NNCG", script="deepxde_run.py", method=("nncg",)),
+    Contestant("PINA: Adam, L-BFGS", script="pina_run.py"),
 ]
 
 
@@ -68,9 +75,9 @@ def ours(
             "monitor.tensorboard=false", "monitor.progress=none", f"hydra.run.dir={folder}/run",
         ]  # fmt: skip
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = _call(command, environment, seconds)
         if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+            raise Failed(_last_line(done.stderr))
         metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
         with (Path(folder) / "run" / "history.csv").open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["relative_l2"]]
@@ -86,21 +93,39 @@ def ours(
 def theirs(
     case: str, contestant: Contestant, seconds: float, seed: int, threads: int
 ) -> Iterator[dict[str, object]]:
-    """Seconds and errors of one run of DeepXDE."""
+    """Seconds and errors of one run of a peer."""
     python = peers_python(HERE.parent / "engines", "torch")
-    script = [str(python), str(HERE / "deepxde_run.py"), case, contestant.peer]
+    script = [str(python), str(HERE / contestant.script), case, *contestant.method]
     command = [*script, str(seconds), str(seed), str(threads)]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = _call(command, environment, seconds)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
         if not lines:
-            raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
+            raise Failed(_last_line(done.stderr))
         # NysNewton-CG may meet a matrix that has no Cholesky factor; what it reached stands.
-        last = done.stderr.strip().splitlines()[-1]
+        last = _last_line(done.stderr)
         print(f"  {contestant.name}, seed {seed}, ended early: {last}", file=sys.stderr)
     for line in lines:
         yield json.loads(line)
+
+
+def _call(
+    command: list[str], environment: dict[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Runs a contestant in a process of its own, which may hang without holding up the others."""
+    limit = 300 + 5 * seconds
+    try:
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"no end after {limit:.0f} s") from None
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 def best_until(rows: list[dict[str, object]], seconds: float) -> float:
@@ -110,7 +135,7 @@ def best_until(rows: list[dict[str, object]], seconds: float) -> float:
 
 
 def plot(path: Path, seconds: float) -> None:
-    """Median error over the seeds against time, a panel a case."""
+    """Median error over the seeds against time, with their range, a panel a case."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -120,6 +145,8 @@ def plot(path: Path, seconds: float) -> None:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     cases = list(dict.fromkeys(r["case"] for r in rows))
+    if not cases:
+        return
     figure, panels = plt.subplots(
         1, len(cases), figsize=(5 * len(cases), 4.4), constrained_layout=True, squeeze=False
     )
@@ -133,9 +160,14 @@ def plot(path: Path, seconds: float) -> None:
                 for seed in seeds
             ]
             middle = np.median(curves, axis=0)
-            style = "--" if name.startswith("DeepXDE") else "-"
+            style = "--" if ":" in name else "-"
             seen = np.isfinite(middle)
-            axes.loglog(times[seen], middle[seen], style, label=name)
+            (line,) = axes.loglog(times[seen], middle[seen], style, label=name)
+            least, most = np.min(curves, axis=0), np.max(curves, axis=0)
+            whole = seen & np.isfinite(most)
+            axes.fill_between(
+                times[whole], least[whole], most[whole], color=line.get_color(), alpha=0.12
+            )
         axes.set(title=case, xlabel="seconds of training", ylabel="relative L2 error")
         axes.grid(True, alpha=0.3)
     panels[0][-1].legend(fontsize=7)
@@ -150,10 +182,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--only", default="", help="contestants whose name contains this")
-    parser.add_argument("--quick", action="store_true", help="one seed, twenty seconds")
+    parser.add_argument("--quick", action="store_true", help="one seed, eight seconds")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    seeds, seconds = (1, 20.0) if options.quick else (options.seeds, options.seconds)
+    seeds, seconds = (1, 8.0) if options.quick else (options.seeds, options.seconds)
     output = options.output or HERE / ("quick_results.csv" if options.quick else "results.csv")
     chosen = [c for c in CONTESTANTS if options.only in c.name]
     with output.open("w", newline="") as file:
@@ -162,26 +194,28 @@ def main() -> None:
         for case in options.cases:
             print(case)
             for contestant in chosen:
-                run = theirs if contestant.peer else ours
+                run = theirs if contestant.script else ours
                 ends = []
-                try:
-                    for seed in range(seeds):
+                for seed in range(seeds):
+                    try:
                         rows = list(run(case, contestant, seconds, seed, options.threads))
-                        ends.append(best_until(rows, 1.2 * seconds))
-                        for row in rows:
-                            kept = {
-                                "seconds": f"{row['seconds']:.2f}",
-                                "relative_l2": f"{row['relative_l2']:.2e}",
-                            }
-                            known = {"case": case, "contestant": contestant.name, "seed": seed}
-                            writer.writerow({**known, **row, **kept})
-                        file.flush()
-                except Unavailable as reason:
-                    print(f"  {contestant.name} is left out: {reason}", file=sys.stderr)
+                    except (Unavailable, Failed) as reason:
+                        print(f"  {contestant.name}, seed {seed}: {reason}", file=sys.stderr)
+                        continue
+                    ends.append(best_until(rows, 1.2 * seconds))
+                    for row in rows:
+                        kept = {
+                            "seconds": f"{row['seconds']:.2f}",
+                            "relative_l2": f"{row['relative_l2']:.2e}",
+                        }
+                        known = {"case": case, "contestant": contestant.name, "seed": seed}
+                        writer.writerow({**known, **row, **kept})
+                    file.flush()
+                if not ends:
                     continue
                 print(
                     f"  {contestant.name:42} {statistics.median(ends):9.1e}"
-                    f" ({min(ends):.1e} to {max(ends):.1e})",
+                    f" ({min(ends):.1e} to {max(ends):.1e}, {len(ends)} of {seeds} seeds)",
                     flush=True,
                 )
     plot(output, seconds)
