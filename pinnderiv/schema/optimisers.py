@@ -90,6 +90,7 @@ class LevenbergMarquardtConfig(PhaseConfig):
     damping: float = 1e-3
     lowest: float = 1e-18
     max_trials: int = 20
+    sketch: float | None = None
 
 
 @dataclass

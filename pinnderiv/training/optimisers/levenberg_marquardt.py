@@ -7,11 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pinnderiv.errors import ConfigurationError
 from pinnderiv.training.objective import Objective
 from pinnderiv.training.optimisers.damping import Damping, gain_ratio
 from pinnderiv.training.optimisers.least_squares import damped
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
 from pinnderiv.training.optimisers.row_jacobian import Linearisation, evaluation_at, linearise
+from pinnderiv.training.optimisers.sketch import count_sketch
+
+# Trials of a step on its sketch; a bad one is not worth more.
+_ON_SKETCH = 3
 
 
 class LevenbergMarquardt(Optimiser):
@@ -23,10 +28,18 @@ class LevenbergMarquardt(Optimiser):
     residuals, whichever are fewer (see
     :func:`~pinnderiv.training.optimisers.least_squares.damped`).
 
+    With ``sketch`` the system of each step is a random sketch of ``sketch`` rows for each
+    parameter, where that is less than there are residuals (see
+    :func:`~pinnderiv.training.optimisers.sketch.count_sketch`): JᵀJ then costs what it costs with
+    so many residuals. A step is judged by all residuals, so the loss never rises; where a few
+    trials fail, the step is solved for anew without a sketch. Judged by the sketch alone, runs
+    ended far above; a subset of the rows in place of a sketch leaves the few of a condition out.
+
     Args:
         damping: the first λ, as a share of max diag JᵀJ.
         lowest: λ never falls below this share.
         max_trials: values of λ that one step may try; the phase has stalled when all fail.
+        sketch: rows of the sketch for each parameter, at least 1, or None for all residuals.
         steps, time_share: the length of the phase, see :class:`Optimiser`.
 
     Raises:
@@ -40,14 +53,25 @@ class LevenbergMarquardt(Optimiser):
         damping: float = 1e-3,
         lowest: float = 1e-18,
         max_trials: int = 20,
+        sketch: float | None = None,
         steps: int | None = None,
         time_share: float | None = None,
     ) -> None:
         super().__init__(steps, time_share)
         self._damping = Damping(self.name, damping, lowest, max_trials)
+        if sketch is not None and not 1.0 <= sketch < float("inf"):
+            raise ConfigurationError(
+                f"sketch of the levenberg_marquardt phase must be at least 1, or null, got {sketch}"
+                ": fewer rows than parameters leave directions undetermined; take 2 to 4"
+            )
+        self.sketch = sketch
 
     def begin(self, objective: Objective) -> None:
         self._damping.begin()
+        if self.sketch is not None:
+            # the run's seed decides it
+            seed = int(torch.randint(2**62, ()))
+            self._generator = torch.Generator().manual_seed(seed)
 
     def step(self, objective: Objective) -> StepReport:
         here = linearise(objective)
@@ -56,15 +80,20 @@ class LevenbergMarquardt(Optimiser):
             return StepReport(evaluation, learning_rate=0.0)
         origin = objective.vector()
         size = float(here.jacobian.square().sum(dim=0).max())
-        trials = self._damping.max_trials
+        system = self._sketched(here)
+        trials, first = self._damping.max_trials, self._damping.state_dict()
         for trial in range(1, trials + 1):
-            move = damped(here.jacobian, here.residual, self._damping.of(size))
+            if system is not None and trial > min(_ON_SKETCH, trials - 1):
+                system = None
+                self._damping.load_state_dict(first)
+            matrix, target = system or (here.jacobian, here.residual)
+            move = damped(matrix, target, self._damping.of(size))
             gain = -1.0 if move is None else self._gain(objective, here, origin + move, move)
             if self._damping.accepts(gain) and move is not None:
                 objective.set_vector(origin + move)
                 return StepReport(evaluation_at(objective, evaluation), 1.0, trial + 1)
         objective.set_vector(origin)
-        self.begin(objective)
+        self._damping.begin()
         return StepReport(
             evaluation,
             learning_rate=0.0,
@@ -77,6 +106,14 @@ class LevenbergMarquardt(Optimiser):
             ),
         )
 
+    def _sketched(self, here: Linearisation) -> tuple[Tensor, Tensor] | None:
+        """S J and S r, or None where there is nothing to save."""
+        count, columns = here.jacobian.shape
+        rows = 0 if self.sketch is None else round(self.sketch * columns)
+        if not 0 < rows < count:
+            return None
+        return count_sketch(here.jacobian, here.residual, rows, self._generator)
+
     @staticmethod
     def _gain(objective: Objective, here: Linearisation, vector: Tensor, move: Tensor) -> float:
         """The loss's fall as a share of what the linear model foretells."""
@@ -87,7 +124,10 @@ class LevenbergMarquardt(Optimiser):
         return gain_ratio(before, foretold, after)
 
     def state_dict(self) -> dict[str, Any]:
-        return self._damping.state_dict()
+        state = self._damping.state_dict()
+        return state if self.sketch is None else {**state, "random": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._damping.load_state_dict(state)
+        if self.sketch is not None and "random" in state:
+            self._generator.set_state(state["random"].cpu())
