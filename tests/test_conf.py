@@ -160,6 +160,18 @@ def test_periodic_axes_are_those_of_the_user_and_of_the_problem(
 
 
 @pytest.mark.parametrize(
+    ("kind", "option"),
+    [("none", "pool=9"), ("r3", "pool=9"), ("rad", "limit=9"), ("rar", "power=2.0")],
+)
+def test_a_rule_refuses_numbers_that_it_has_no_use_for(kind: str, option: str) -> None:
+    config = compose("config", [f"sampler.adaptive={kind}", f"sampler.adaptive_{option}"])
+    whole: Any = OmegaConf.to_object(config)
+    name = option.partition("=")[0]
+    with pytest.raises(ConfigurationError, match=rf"adaptive={kind} .*adaptive_{name}: leave it"):
+        adaptive_of(whole.sampler)
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("+a.b=1", "no key a"),

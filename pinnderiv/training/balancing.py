@@ -25,11 +25,11 @@ _BLOCK = 2_000_000
 class Balance(ABC):
     """A rule for the factors, which is asked every so many steps.
 
-    A factor multiplies the term's own entry in ``loss.weights``. The rules look at the terms without
-    these entries, but with the causal weights of residuals where there are any: so the entries say
-    in which ratio balanced terms are to stand. A term whose entry is 0 takes no part. A rule that
-    finds no finite, positive factor for a term (its gradient is zero, say) leaves the one that it
-    had.
+    A factor multiplies the term's own entry in ``loss.weights``. The rules look at the terms
+    without these entries, but with the causal weights of residuals where there are any: so the
+    entries say in which ratio balanced terms are to stand. A term whose entry is 0 takes no part.
+    A rule that finds no finite, positive factor for a term (its gradient is zero, say) leaves the
+    one that it had.
 
     Args:
         every: steps between two updates; None for the rule's own.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from pinnderiv.errors import ConfigurationError
 from pinnderiv.problems import Problem
 from pinnderiv.schema.loss import BalanceKind, LossConfig
 from pinnderiv.schema.points import AdaptiveKind, SamplerConfig
@@ -9,6 +12,16 @@ from pinnderiv.training.adaptive import R3, RAD, RAR, RARD, Adaptive
 from pinnderiv.training.balancing import NTK, Balance, GradientNorm, ReLoBRaLo
 from pinnderiv.training.causality import Causality
 from pinnderiv.training.seeding import child_seed
+
+_ADAPTIVE_OPTIONS = ("pool", "power", "floor", "add", "limit")
+# Each rule, and those of the options that it has a use for.
+_ADAPTIVE: dict[AdaptiveKind, tuple[Callable[..., Adaptive] | None, tuple[str, ...]]] = {
+    AdaptiveKind.none: (None, ()),
+    AdaptiveKind.rad: (RAD, ("pool", "power", "floor")),
+    AdaptiveKind.rar: (RAR, ("pool", "add", "limit")),
+    AdaptiveKind.rar_d: (RARD, _ADAPTIVE_OPTIONS),
+    AdaptiveKind.r3: (R3, ()),
+}
 
 
 def balance_of(config: LossConfig, seed: int) -> Balance | None:
@@ -39,16 +52,18 @@ def causality_of(config: LossConfig, problem: Problem) -> Causality | None:
 
 
 def adaptive_of(config: SamplerConfig) -> Adaptive | None:
-    """The rule of ``sampler.adaptive``."""
-    density = config.adaptive_pool, config.adaptive_power, config.adaptive_floor
-    match config.adaptive:
-        case AdaptiveKind.rad:
-            return RAD(*density)
-        case AdaptiveKind.rar:
-            return RAR(config.adaptive_add, config.adaptive_limit, *density)
-        case AdaptiveKind.rar_d:
-            return RARD(config.adaptive_add, config.adaptive_limit, *density)
-        case AdaptiveKind.r3:
-            return R3()
-        case AdaptiveKind.none:
-            return None
+    """The rule of ``sampler.adaptive``.
+
+    Raises:
+        ConfigurationError: a number is out of range, or given to a rule that has no use for it.
+    """
+    rule, takes = _ADAPTIVE[config.adaptive]
+    given = {name: getattr(config, f"adaptive_{name}") for name in _ADAPTIVE_OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in takes:
+            raise ConfigurationError(
+                f"sampler.adaptive={config.adaptive.value} has no use for "
+                f"sampler.adaptive_{name}: leave it null, or take another rule"
+            )
+    return None if rule is None else rule(**given)
