@@ -116,6 +116,7 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
                 optimiser.points_changed()
             if objective.loss.update(progress.step, objective.collocation.points):
                 optimiser.points_changed()
+            optimiser.seconds_left = phases.seconds_left(progress)
             report = optimiser.step(objective)
             _require_finite(run, report.evaluation, f"at step {progress.step + 1}")
             progress.advance(time.perf_counter() - clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -162,6 +163,17 @@ class Phases:
             return False
         share = optimiser.time_share * (ends - progress.slab_from_seconds)
         return progress.phase_seconds >= share
+
+    def seconds_left(self, progress: Progress) -> float:
+        """What the phase under way may still use of ``max_seconds``; infinite without a limit."""
+        ends = self.budget.until_end_of_slab(progress, self.slabs).max_seconds
+        if ends is None:
+            return math.inf
+        left, share = ends - progress.seconds, self.optimiser(progress).time_share
+        if share is not None and progress.phase < len(self.optimisers) - 1:
+            own = share * (ends - progress.slab_from_seconds) - progress.phase_seconds
+            left = min(left, own)
+        return max(left, 0.0)
 
     def finished(self, progress: Progress) -> bool:
         """Whether no phase is left."""

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from pinnderiv.errors import ConfigurationError
@@ -80,6 +82,18 @@ def test_only_the_last_slab_ends_the_run() -> None:
     assert phases.over(Progress(**vars(progress) | {"phase_seconds": 3.8}))
     progress.advance(7.5)
     assert phases.reason_to_stop(progress) == "max_seconds"
+
+
+def test_an_optimiser_is_told_what_its_phase_may_still_use() -> None:
+    phases = Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(None, 10.0))
+    assert phases.seconds_left(Progress(seconds=2.0, phase_seconds=2.0)) == 3.0
+    assert phases.seconds_left(Progress(seconds=6.0, phase_seconds=6.0)) == 0.0
+    assert phases.seconds_left(Progress(seconds=6.0, phase=1)) == 4.0
+    slabs = Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(None, 10.0), slabs=2)
+    assert slabs.seconds_left(Progress(seconds=2.0, phase_seconds=2.0)) == 0.5
+    assert slabs.seconds_left(Progress(seconds=2.0, phase=1)) == 3.0
+    steps = Phases({"a": Adam()}, Budget(10, None))
+    assert steps.seconds_left(Progress()) == math.inf
 
 
 def test_no_phase_is_refused() -> None:

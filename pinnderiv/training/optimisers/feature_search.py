@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers.least_squares import minimum_norm
 from pinnderiv.training.optimisers.linear_part import LinearPart, take
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
+from pinnderiv.training.optimisers.pace import Pace
 
 # Rows for each feature, and every how many of them one is kept back to judge by.
 _ROWS_PER_FEATURE = 3
@@ -49,7 +52,8 @@ class FeatureSearch(Optimiser):
     ½, … is climbed by all axes together, and by each alone while the others are smooth; then by
     each axis from the best so far; then in smaller steps; and last with all features and a
     somewhat wider band. One step of the optimiser is one trial, and the network always has the
-    best scale so far. Nothing but the equation, its source and the conditions enters.
+    best scale so far. Nothing but the equation, its source and the conditions enters. A trial
+    that by the pace of those before would go beyond the time of the phase is not begun.
 
     Args:
         features: how many of the network's features a trial uses.
@@ -103,7 +107,9 @@ class FeatureSearch(Optimiser):
         self._network = found[0]
         self._linear = LinearPart(objective.loss, objective.collocation.points)
         self._linear.require_affine(objective.collocation.points)
-        self._here = objective.evaluate()
+        # evaluated at the first need: in many dimensions that takes longer than a trial
+        self._here: Evaluation | None = None
+        self._pace: Pace | None = None
         self._best = float("inf")
         self._base = self._winner = self._network.scale.detach().clone()
         self._stage = self._tried = 0
@@ -112,8 +118,10 @@ class FeatureSearch(Optimiser):
         objective = loss_of_run(objective, self.name)
         if self._linear.nothing_left(objective.collocation.points):
             note = "feature_search: the boundary values alone solve the equation, to rounding"
-            return StepReport(self._here, learning_rate=0.0, stalled=True, note=note)
+            return self._report(objective, note)
         candidates, whole = self._stages()[self._stage]
+        if self._too_long(objective.collocation.points, whole):
+            return self._report(objective, f"{self._note()} (there was no time for larger trials)")
         if whole and self._tried == 0:
             self._best = float("inf")  # what fewer features left is no measure for all of them
         trial = candidates[self._tried]
@@ -132,8 +140,29 @@ class FeatureSearch(Optimiser):
         common = self._stage == 0 and self._tried < len(self.ladder)
         good = self._best <= _GOOD_ENOUGH and not common
         done = self._stage == len(self._stages()) or good
-        note = self._note() if done else ""
-        return StepReport(self._here, learning_rate=0.0, stalled=done, note=note)
+        return self._report(objective, self._note() if done else "")
+
+    def _report(self, objective: Objective, note: str) -> StepReport:
+        """What a step did; with a note it was the last one."""
+        if self._here is None:
+            self._here = objective.evaluate()
+        return StepReport(self._here, learning_rate=0.0, stalled=bool(note), note=note)
+
+    def _too_long(self, points: Points, whole: bool) -> bool:
+        """Whether the next trial would go beyond the time that is left."""
+        if self._pace is None or self.seconds_left == math.inf:
+            return False
+        count = self._count(whole)
+        few = take(points, _ROWS_PER_FEATURE * count)
+        rows = len(few.interior) + sum(len(few.pieces[each]) for each in self._pieces())
+        return self._pace.seconds(rows, count + 1) > self.seconds_left
+
+    def _pieces(self) -> list[str]:
+        return [each.piece for each in self._linear.loss.conditions]
+
+    def _count(self, whole: bool) -> int:
+        width = self._network.hidden.out_features
+        return width if whole else min(self.features, width)
 
     def _note(self) -> str:
         if self._best == float("inf"):
@@ -171,14 +200,17 @@ class FeatureSearch(Optimiser):
 
     def _try(self, points: Points, scale: Tensor, whole: bool) -> _Trial | None:
         """Solves with one scale; None where there is no finite solution."""
-        width = self._network.hidden.out_features
-        count = width if whole else min(self.features, width)
+        count = self._count(whole)
         few = take(points, _ROWS_PER_FEATURE * count)
         self._set_scale(scale)
+        began = time.perf_counter()
         with self._narrowed(count):
             matrix, target = self._linear.matrix(few), self._linear.target(few)
+        made = time.perf_counter()
         kept_back = torch.arange(len(target), device=target.device) % _JUDGE == _JUDGE - 1
         found = minimum_norm(matrix[~kept_back], target[~kept_back])
+        pace = Pace.measured(matrix, made - began, matrix, time.perf_counter() - made)
+        self._pace = pace.or_faster(self._pace)
         if found is None:
             return None
         residual = matrix @ found - target
@@ -219,14 +251,15 @@ class FeatureSearch(Optimiser):
             "winner": self._winner,
             "stage": self._stage,
             "tried": self._tried,
-            "here": self._here.state_dict(),
+            "here": None if self._here is None else self._here.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._best = float(state["best"])
         self._base, self._winner = state["base"], state["winner"]
         self._stage, self._tried = int(state["stage"]), int(state["tried"])
-        self._here = Evaluation.from_state(state["here"])
+        here = state["here"]
+        self._here = None if here is None else Evaluation.from_state(here)
 
 
 def _with(scale: Tensor, axis: int, value: float) -> Tensor:

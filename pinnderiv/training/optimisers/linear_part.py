@@ -20,6 +20,7 @@ from pinnderiv.errors import ConfigurationError, UnsupportedOperationError
 from pinnderiv.problems import Condition
 from pinnderiv.training.collocation import Points
 from pinnderiv.training.loss import EQUATION, Loss
+from pinnderiv.training.objective import Evaluation
 
 # Numbers of one block: rows times features times coordinates; 64 MB, and engines hold a few.
 _BLOCK = 8_000_000
@@ -112,6 +113,21 @@ class LinearPart:
             name: part.square().sum() / max(self.loss.weights[name], 1e-300)
             for name, part in zip(rows, parts, strict=True)
         }
+
+    def evaluation(
+        self, residual: Tensor, points: Points, own: Tensor, matrix: Tensor
+    ) -> Evaluation:
+        """The loss where A c − b is ``residual`` (R,): no derivative is taken for it.
+
+        Args:
+            residual: A c − b.
+            points: where A was taken.
+            own: which entries of the objective's vector are the layer's, (P,).
+            matrix: A. The gradient is by the layer's own parameters, and zero for others.
+        """
+        gradient = torch.zeros(own.shape, dtype=residual.dtype, device=residual.device)
+        gradient[own] = 2 * (matrix.mT @ residual)
+        return Evaluation(residual.square().sum(), self.terms(residual, points), gradient)
 
     def nothing_left(self, points: Points) -> bool:
         """Whether b is nothing but rounding beside the source itself.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Optimiser(ABC):
     """
 
     name = "optimiser"
+    # set by the loop before each step: what the phase may still use of training.max_seconds
+    seconds_left = math.inf
     # whether a step does more than evaluate the loss: large matrices deserve every thread
     large_matrices = True
     # whether a step compares values of the loss, which then must not be random

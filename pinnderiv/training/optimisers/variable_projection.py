@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
+from pinnderiv.training.collocation import Points
 from pinnderiv.training.loss_objective import LossObjective, loss_of_run
 from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers.least_squares import damped, minimum_norm
-from pinnderiv.training.optimisers.linear_part import LinearPart
+from pinnderiv.training.optimisers.linear_part import LinearPart, take
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
+from pinnderiv.training.optimisers.pace import Pace
 from pinnderiv.training.optimisers.row_jacobian import linearise
 
 # A step that lowers the loss by less than this share is not worth another Jacobian.
 _WORTHWHILE = 1e-3
+_PROBE_ROWS = 64
 
 
 class VariableProjection(Optimiser):
@@ -75,16 +80,18 @@ class VariableProjection(Optimiser):
         self._hidden = _columns_of_others(objective, self._linear)
         self._share = self.damping
         self._solved = False
+        self._here: Evaluation | None = None
 
     def points_changed(self) -> None:
         self._solved = False
+        self._here = None
 
     def step(self, objective: Objective) -> StepReport:
         objective = loss_of_run(objective, self.name)
         if not self._solved:
             return self._first_step(objective)
         if not self.train_hidden:
-            evaluation = objective.evaluate()
+            evaluation = objective.evaluate() if self._here is None else self._here
             return StepReport(evaluation, 0.0, stalled=True, note=self._note(objective, evaluation))
         return self._hidden_step(objective)
 
@@ -93,21 +100,60 @@ class VariableProjection(Optimiser):
             self._linear.set_coefficients(torch.zeros_like(self._linear.coefficients))
             note = "variable_projection: the boundary values alone solve the equation, to rounding"
             return StepReport(objective.evaluate(), 0.0, stalled=True, note=note)
-        before = float(objective.residuals(objective.vector()).detach().square().sum())
+        points = objective.collocation.points
+        takes = self._seconds_needed(points)
+        if takes > self.seconds_left:
+            return self._without_time(objective, takes)
         kept = self._linear.coefficients
-        loss = self._solve(objective)
+        matrix, target = self._linear.matrix(points), self._linear.target(points)
+        found = minimum_norm(matrix, target, self.cutoff)
+        residual = matrix @ kept - target
+        if found is not None:
+            after = matrix @ found - target
+            # else the coefficients that are there are as good: rounding, or a matrix of no use
+            if after.square().sum() <= residual.square().sum():
+                self._linear.set_coefficients(found)
+                residual = after
         self._solved = True
-        if loss is None or not loss <= before:
-            # the coefficients that were there are as good: rounding, or a matrix of no use
-            self._linear.set_coefficients(kept)
-        evaluation = objective.evaluate()
-        if loss is None:
+        evaluation = self._linear.evaluation(residual, points, ~self._hidden, matrix)
+        self._here = evaluation
+        if found is None:
             note = (
                 "variable_projection: the least-squares problem of the output layer has no finite "
                 "solution; check the source and the conditions, or take dtype=float64"
             )
             return StepReport(evaluation, 0.0, stalled=True, note=note)
         return StepReport(evaluation, learning_rate=1.0)
+
+    def _seconds_needed(self, points: Points) -> float:
+        """What the linear problem will take, by a small one; without a limit, zero, unmeasured."""
+        if self.seconds_left == math.inf:
+            return 0.0
+        few = take(points, max(1, len(points.interior) // 8))
+        pace = self._pace(few).or_faster(self._pace(few))
+        columns = len(self._linear.coefficients)
+        return pace.seconds(len(self._linear.target(points)), columns)
+
+    def _pace(self, few: Points) -> Pace:
+        began = time.perf_counter()
+        part = self._linear.matrix(few)
+        made = time.perf_counter()
+        narrow = part[:, : max(1, part.shape[1] // 4)]
+        minimum_norm(narrow, part[:, 0], self.cutoff)
+        return Pace.measured(part, made - began, narrow, time.perf_counter() - made)
+
+    def _without_time(self, objective: LossObjective, takes: float) -> StepReport:
+        """The network as it is, with its loss at some of the points."""
+        few = take(objective.collocation.points, _PROBE_ROWS)
+        matrix, target = self._linear.matrix(few), self._linear.target(few)
+        residual = matrix @ self._linear.coefficients - target
+        note = (
+            f"variable_projection: the solution for {matrix.shape[1]} coefficients takes about "
+            f"{takes:.0f} s here, and {self.seconds_left:.0f} s were left, so the output layer is "
+            "as it was before: raise training.max_seconds, or take a smaller network.width"
+        )
+        evaluation = self._linear.evaluation(residual, few, ~self._hidden, matrix)
+        return StepReport(evaluation, 0.0, stalled=True, note=note)
 
     def _solve(self, objective: LossObjective) -> float | None:
         """Puts the best output layer in; the loss there, or None if there is none."""
@@ -172,11 +218,14 @@ class VariableProjection(Optimiser):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"share": self._share, "solved": self._solved}
+        here = None if self._here is None else self._here.state_dict()
+        return {"share": self._share, "solved": self._solved, "here": here}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._share = float(state["share"])
         self._solved = bool(state["solved"])
+        here = state.get("here")
+        self._here = None if here is None else Evaluation.from_state(here)
 
 
 def _columns_of_others(objective: Objective, linear: LinearPart) -> Tensor:
