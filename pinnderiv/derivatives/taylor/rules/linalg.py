@@ -315,6 +315,9 @@ def norm(
 
 @composite("pinv")
 def pinv(a: Any, *args: Any, **keywords: Any) -> Any:
+    if keywords.pop("hermitian", False):  # only the lower triangle is looked at
+        lower = torch.tril(a)
+        a = lower + torch.conj(torch.transpose(torch.tril(a, -1), -1, -2))
     if args or keywords:
         raise Unsuited
     rows, columns = a.shape[-2:]

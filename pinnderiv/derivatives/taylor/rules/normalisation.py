@@ -36,6 +36,14 @@ def layer_norm(
     return _scaled(_standardised(z, tuple(range(-count, 0)), eps), weight, bias)
 
 
+@composite(torch.native_layer_norm)
+def native_layer_norm(z: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float) -> Any:
+    axes = tuple(range(-len(tuple(normalized_shape)), 0))
+    mean = torch.mean(z, axes, True)
+    scale = torch.rsqrt(torch.mean((z - mean) ** 2, axes, True) + eps)
+    return layer_norm(z, normalized_shape, weight, bias, eps), mean, scale
+
+
 @composite("rms_norm")
 def rms_norm(z: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
     count = 1 if isinstance(normalized_shape, int) else len(tuple(normalized_shape))

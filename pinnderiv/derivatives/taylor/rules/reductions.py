@@ -185,6 +185,14 @@ def softmin(z: Any, dim: Any = None, *args: Any, **keywords: Any) -> Any:
     return softmax(z.run, -z, dim, *args, **keywords)
 
 
+@composite(torch.ops.aten._safe_softmax.default)
+def safe_softmax(z: Any, dim: int, dtype: Any = None) -> Any:
+    # A row that is masked everywhere becomes zero.
+    masked = torch.all(z == -math.inf, dim, keepdim=True)
+    y = torch.softmax(torch.where(masked, torch.zeros_like(z), z), dim, dtype=dtype)
+    return torch.where(masked, torch.zeros_like(y), y)
+
+
 @composite("log_softmax")
 def log_softmax(z: Any, dim: Any = None, *args: Any, **keywords: Any) -> Any:
     dtype = keywords.get("dtype") or next((a for a in args if isinstance(a, torch.dtype)), None)
