@@ -152,6 +152,12 @@ def _explained(
                 f"x must be (*batch, D) = (*batch, {weight.shape[1]})."
             )
     text = str(error).lower()
+    if "can't call numpy()" in text:
+        return UnsupportedOperationError(
+            f"f leaves PyTorch for NumPy, where no derivative can follow ({first[:200]}). Write "
+            "that part with torch functions; or as a torch.autograd.Function with a backward of "
+            "its own, for method='reverse'; or, if it is meant to be constant, give it x.detach()."
+        )
     if "same dtype" in text or "scalar type" in text:
         return DtypeError(f"{what}: let f compute in the dtype of x, for example net.to(x.dtype).")
     if any(words in text for words in _MISFITS.replace("\n", "|").strip("|").split("|")):

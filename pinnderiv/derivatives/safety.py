@@ -210,6 +210,8 @@ def _examine(
     named = suspects(known.operations)
     if failing is not None:
         what = f"{_ordinal(failing)} derivatives"
+        if _goes_another_way(known, f, found):
+            return _OTHER_WAY
         if failing > order:
             what = f"gradients of {_ordinal(order)} derivatives, as training takes them,"
         held = ""
@@ -233,12 +235,32 @@ def _examine(
             and not agree(found, expected, rounding)
             and order_that_fails(witness, known.probe, f, expected, None, rounding) is None
         ):
+            if _goes_another_way(known, f, found):
+                return _OTHER_WAY
             return (
                 f"gives wrong {_ordinal(order)} derivatives ({named}): "
                 f"method={witness.name!r} contradicts them"
             )
     _tell_flatness(known, found)
     return None
+
+
+_OTHER_WAY = (
+    "takes another way through f than tensors do, so that its values differ from f(x): f asks "
+    "what its argument is (isinstance, torch.is_tensor, type), and this method calls it with a "
+    "carrier of derivatives; let f ask for x.ndim, x.shape or x.dtype"
+)
+
+
+def _goes_another_way(known: Profile, f: Function, found: dict[MultiIndex, Tensor]) -> bool:
+    """Whether not only derivatives are wrong, but the values beside them as well."""
+    try:
+        with torch.no_grad():
+            value = plain(f(known.probe.points.clone()))
+    except Exception:  # the caller has something better to say
+        return False
+    seen = found[()][0]
+    return seen.shape != value.shape or not agree({(): seen}, {(): value})
 
 
 _KINKED = (

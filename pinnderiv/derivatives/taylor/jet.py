@@ -104,6 +104,12 @@ class Jet:
     def nelement(self) -> int:
         return self.value.numel()
 
+    def type(self, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
+        """The name of the type, or the carrier in another dtype, as torch.Tensor.type has it."""
+        if dtype is None:
+            return self.value.type()
+        return _dispatch.dispatch(torch.Tensor.type, (self, dtype, non_blocking), kwargs)
+
     def element_size(self) -> int:
         return self.value.element_size()
 
@@ -208,9 +214,9 @@ def _leaves_torch(how: str) -> UnsupportedOperationError:
     )
 
 
-def _leaving(name: str) -> Callable[..., Any]:
+def _leaving(name: str, how: str) -> Callable[..., Any]:
     def leave(self: Jet, *args: Any, **kwargs: Any) -> Any:
-        raise _leaves_torch(f"{name}()")
+        raise _leaves_torch(how)
 
     leave.__name__ = name
     return leave
@@ -224,10 +230,16 @@ def _method(name: str, function: Any) -> Callable[..., Any]:
     return call
 
 
-_LEAVING = (
-    "item tolist numpy __array__ __float__ __int__ __index__ __complex__ __dlpack__ data_ptr "
-    "untyped_storage storage __cuda_array_interface__"
-)
+# How a user calls what leaves PyTorch.
+_LEAVING = {
+    **{name: f"{name}()" for name in ("item", "tolist", "numpy", "data_ptr", "storage")},
+    **{f"__{name}__": f"{name}()" for name in ("float", "int", "complex")},
+    "untyped_storage": "untyped_storage()",
+    "__array__": "NumPy (np.asarray, a NumPy function or array)",
+    "__index__": "a use as an index or a length",
+    "__dlpack_device__": "torch.as_tensor, torch.asarray, torch.tensor or torch.from_dlpack",
+    "__dlpack__": "torch.as_tensor, torch.asarray, torch.tensor or torch.from_dlpack",
+}
 # The operators as functions of torch, by name, which torch.compile knows by their identity;
 # r… takes its operands in the other order.
 _OPERATORS = {
@@ -262,8 +274,8 @@ def _reflected(name: str, function: Any) -> Callable[..., Any]:
 
 def _furnish() -> None:
     """Gives the carrier the operators and every method of torch.Tensor that it has not."""
-    for name in _LEAVING.split():
-        setattr(Jet, name, _leaving(name))
+    for name, how in _LEAVING.items():
+        setattr(Jet, name, _leaving(name, how))
     for name, function in {**_OPERATORS, **_COMPARISONS, **_UNARY}.items():
         setattr(Jet, f"__{name}__", _method(f"__{name}__", function))
     for name, function in _OPERATORS.items():
