@@ -103,7 +103,8 @@ class Computing:
 
     def _found(self, u: Field, points: Tensor, options: Options) -> dict[Slot, Tensor]:
         """Every derivative and operator of the plan, (*batch, M)."""
-        plan, found = self._plan, dict[Slot, Tensor]()
+        plan = self._plan
+        found: dict[Slot, Tensor] = {}
         operator = self._coefficients.operator(points, options) if self._coefficients else None
         if plan.indices or operator is not None:
             found.update(shared(u, plan.indices, operator, **options)(points))

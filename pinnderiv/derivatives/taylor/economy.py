@@ -76,6 +76,8 @@ def economise(jet: Any) -> Any:
 def _pays(run: Run, jet: Any) -> bool:
     if run.root is not None or not isinstance(run.structure, Sum) or jet.tangents is None:
         return False
+    if run.structure.keeps:
+        return False
     width, count = jet.shape[-1], run.channels
     rows = jet.numel() // max(width, 1)
     return (

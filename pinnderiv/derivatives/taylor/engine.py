@@ -96,7 +96,7 @@ class TaylorEngine(Engine):
         if request.weights.ndim > 1:
             # Weights that differ from point to point are a part of the directions.
             return super().collapsed_with_slopes(f, x, request)
-        seed = seed_of(request, x)
+        seed = seed_of(request, x, keeps=True)
         carried = self._pass(f, x, seed)
         slopes = _outputs_first(carried.tangents, carried.value, seed.channels)
         return carried.value, slopes, _collapsed(carried, seed)

@@ -121,7 +121,8 @@ def _square(t: Tensor, structure: Sum | Pairs) -> Tensor:
     if weights[0] != 1.0:
         result.mul_(weights[0])
     for k in range(1, len(t)):
-        result.addcmul_(t[k], t[k], value=weights[k])
+        if weights[k] != 0:
+            result.addcmul_(t[k], t[k], value=weights[k])
     return result.unsqueeze(0)
 
 
@@ -150,13 +151,16 @@ def _bent_tangents(
 ) -> Tensor:
     """Adds Σ_c bend_c ∂Q_c/∂t_k."""
     if isinstance(structure, Sum):
-        weighted = t
+        weighted = structure.live(t)
         if structure.numbers is not None:
-            weights = t.new_tensor(structure.numbers)
-            weighted = t * weights.reshape((-1,) + (1,) * (t.ndim - 1))
-        if grad_t is None:
+            weights = t.new_tensor(structure.live(structure.numbers))
+            weighted = weighted * weights.reshape((-1,) + (1,) * (t.ndim - 1))
+        if grad_t is None and len(weighted) == len(t):
             return weighted * (2 * bend)
-        return grad_t.addcmul_(weighted, bend, value=2)
+        if grad_t is None:
+            grad_t = bend.new_zeros((len(t), *bend.shape[1:]))
+        grad_t[: len(weighted)].addcmul_(weighted, bend, value=2)
+        return grad_t
     if grad_t is None:
         grad_t = bend.new_zeros((len(t), *bend.shape[1:]))
     for k, (i, j) in enumerate(structure.pairs):

@@ -43,27 +43,48 @@ class Sum:
     Args:
         weights: w ``(K,)``; None where all are one.
         numbers: the same as Python numbers, where they may be looked at and are constants.
+        keeps: the tangents are wanted at the end of the pass, as they are.
     """
 
     count = 1
 
-    def __init__(self, weights: Tensor | None, numbers: tuple[float, ...] | None = None) -> None:
+    def __init__(
+        self,
+        weights: Tensor | None,
+        numbers: tuple[float, ...] | None = None,
+        keeps: bool = False,
+    ) -> None:
         self.weights = weights
         self.numbers = numbers
+        self.keeps = keeps
+        # Directions at the end that only their tangents are wanted of add nothing to the sum.
+        self._live = len(numbers) if numbers else None
+        while self._live and self._live > 1 and numbers and numbers[self._live - 1] == 0:
+            self._live -= 1
+        self._plain = weights is None or (
+            numbers is not None and all(n == 1 for n in numbers[: self._live])
+        )
+
+    def live(self, channels: Any) -> Any:
+        """The channels without those at the end that have the weight zero."""
+        return channels if self._live is None else channels[: self._live]
 
     def reduce(self, channels: Any) -> Any:
         """Σ_k w_k channels_k with the channel axis kept, ``(K, ...) -> (1, ...)``."""
-        if self.weights is not None:
-            channels = channels * self.weights.reshape((-1,) + (1,) * (channels.ndim - 1))
+        channels = self.live(channels)
+        if self.weights is not None and not self._plain:
+            weights = self.live(self.weights)
+            channels = channels * weights.reshape((-1,) + (1,) * (channels.ndim - 1))
         return channels.sum(0, keepdim=True)
 
     def square(self, tangents: Any) -> Any:
         """Σ_k w_k t_k², ``(K, ...) -> (1, ...)``."""
+        tangents = self.live(tangents)
         return self.reduce(tangents * tangents)
 
     def cross(self, product: Product, a: Any, b: Any) -> Any:
         """2 Σ_k w_k B(a_k, b_k): the second-order term of a bilinear function B."""
-        return self.reduce(product(a, b)) * 2
+        return self.reduce(product(self.live(a), self.live(b))) * 2
 
 
 class Pairs:

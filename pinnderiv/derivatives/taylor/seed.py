@@ -40,7 +40,7 @@ class Seed:
         return len(self.columns) if self.tangents is None else self.tangents.shape[0]
 
 
-def seed_of(request: Collapsed, x: Any) -> Seed:
+def seed_of(request: Collapsed, x: Any, keeps: bool = False) -> Seed:
     """The start of a pass for Σ_k w_k v_kᵀ H v_k + b·∇f.
 
     Weights that are the same at every point go into the structure. Weights that differ from
@@ -48,6 +48,8 @@ def seed_of(request: Collapsed, x: Any) -> Seed:
     direction whose weight changes its sign within the batch counts as two, one for either
     sign. The square root cannot be differentiated at w = 0: where a gradient with respect
     to the weights may be wanted, each direction keeps a curvature channel of its own.
+
+    With ``keeps`` the tangents at the end of the pass are wanted too, and stay what they are.
     """
     curvature = None
     if request.first is not None:
@@ -70,7 +72,10 @@ def seed_of(request: Collapsed, x: Any) -> Seed:
     directions = None if columns else directions_of(request, x)
     if same:
         return Seed(
-            directions, curvature, _same_everywhere(weights, request.numbers), columns=columns
+            directions,
+            curvature,
+            _same_everywhere(weights, request.numbers, keeps),
+            columns=columns,
         )
     if curvature is not None:
         # b·∇ gets a channel of its own, with no direction and the weight 1: in the others it
@@ -84,12 +89,14 @@ def seed_of(request: Collapsed, x: Any) -> Seed:
     return Seed(directions, curvature, apart, weights, columns)
 
 
-def _same_everywhere(weights: Tensor, numbers: tuple[float, ...] | None = None) -> Sum:
+def _same_everywhere(
+    weights: Tensor, numbers: tuple[float, ...] | None = None, keeps: bool = False
+) -> Sum:
     if numbers is None and _looks_constant(weights) and not _being_captured(weights):
         numbers = tuple(weights.tolist())
     if numbers is not None and all(n == 1 for n in numbers):
-        return Sum(None)
-    return Sum(weights, numbers)
+        return Sum(None, keeps=keeps)
+    return Sum(weights, numbers, keeps)
 
 
 def _looks_constant(weights: Any) -> bool:
