@@ -7,6 +7,7 @@ here, before any work starts.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -197,6 +198,9 @@ def as_coefficient(
         ShapeError: it has another shape.
         ArgumentError: it is on another device, or not finite.
     """
+    numbers = as_numbers(value)
+    # without tensor operations, which cost more than so few numbers are worth
+    known = numbers is not None and all(map(math.isfinite, numbers))
     if not isinstance(value, Tensor):
         try:
             value = _stacked(value, x)
@@ -216,7 +220,9 @@ def as_coefficient(
             f"{name} has shape {tuple(value.shape)}; with x of shape {tuple(x.shape)} it must be "
             f"{trailing} (the same at every point) or {batch + trailing} (one for each point)."
         )
-    if finite and can_look_at_numbers() and not bool(torch.isfinite(plain(value)).all()):
+    if finite and can_look_at_numbers() and not known:
+        known = bool(torch.isfinite(plain(value)).all())
+    if finite and can_look_at_numbers() and not known:
         raise ArgumentError(f"{name} holds NaN or infinity: every result would be NaN.")
     return ordinary(value).to(x.dtype)
 

@@ -113,7 +113,7 @@ def _with_operator(
     def compute(
         engine: Engine, g: Function, y: Tensor, second: Tensor, first: Tensor | None = None
     ) -> Mapping[Any, Tensor]:
-        if idle:
+        if idle and numbers is None:
             second = torch.cat([second, second.new_zeros(len(idle))])
         request = Collapsed(columns, None, second, first, numbers)
         if slopes:
@@ -131,8 +131,10 @@ def _with_operator(
     @outside_inference_mode
     def apply(x: Tensor) -> Mapping[Any, Tensor]:
         x = points(x, options.check)
-        count = (len(operator.columns),)
-        w = as_coefficient(operator.second, x, count, "second", finite=options.check)
+        given_second, count = operator.second, len(operator.columns)
+        if numbers is not None:
+            given_second, count = numbers, len(numbers)
+        w = as_coefficient(given_second, x, (count,), "second", finite=options.check)
         given = {"second": Coefficient(w, 1)}
         if operator.first is not None:
             size = (x.shape[-1],)

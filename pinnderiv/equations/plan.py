@@ -150,10 +150,11 @@ def _whole(part: Affine) -> Plan | None:
                 channel.mixed[atom.index] = coefficient
     weights = [*channel.second.values(), *channel.mixed.values()]
     (name,) = {atom.name for atom in part.coefficients}
-    # Weights that vary from point to point make every tangent vary with them, and where they may
-    # need a gradient they need a channel each: a common factor is better kept outside.
-    varies = not all(map(_scalar, weights))
-    if varies and not channel.mixed and len({split(each)[1] for each in weights}) == 1:
+    # Weights that vary from point to point make every tangent vary with them, or need a channel
+    # each where they may need a gradient; weights that are trained are in no fused formula. So
+    # a common factor that is no number is kept outside.
+    numbers = all(isinstance(weight, Number) for weight in weights)
+    if not numbers and not channel.mixed and len({split(each)[1] for each in weights}) == 1:
         return None
     residual = add([Atom("operator", name), part.free])
     return Plan((residual,), (), channel, whole=True)
@@ -171,16 +172,23 @@ def _shared(residuals: Sequence[Expression], outputs: Sequence[str]) -> Plan | N
                 return None
             groups.setdefault((number, atom.name), {})[atom.index[0]] = coefficient
     rests = [part.free for part in parts]
-    factors = _constant_multiples(groups)
     first: Group = {}
+    found = _common_factors(groups)
+    numbers = all(isinstance(w, Number) for group in groups.values() for w in group.values())
+    factors = _constant_multiples(groups) if numbers or found is None else None
     if factors is not None:
         weights = next(iter(groups.values()))
+        common = set(weights.values())
+        if len(common) == 1 and all(isinstance(w, Number) for w in common):
+            # ν (u_xx + u_yy): the sum costs less where its weights are all one
+            factor = common.pop()
+            weights = dict.fromkeys(weights, ONE)
+            factors = {place: multiply([f, factor]) for place, f in factors.items()}
         first, rests = _absorb(rests, groups, factors, outputs, set(weights))
-    else:
-        found = _common_factors(groups)
-        if found is None:
-            return None
+    elif found is not None:
         weights, factors = found
+    else:
+        return None
     channel = Channel(weights, first=first)
     made = [
         add(

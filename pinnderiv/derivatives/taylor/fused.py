@@ -152,7 +152,7 @@ def _bent_tangents(
     """Adds Σ_c bend_c ∂Q_c/∂t_k."""
     if isinstance(structure, Sum):
         weighted = structure.live(t)
-        if structure.numbers is not None:
+        if structure.numbers is not None and not structure.plain:
             weights = t.new_tensor(structure.live(structure.numbers))
             weighted = weighted * weights.reshape((-1,) + (1,) * (t.ndim - 1))
         if grad_t is None and len(weighted) == len(t):

@@ -61,7 +61,7 @@ class Sum:
         self._live = len(numbers) if numbers else None
         while self._live and self._live > 1 and numbers and numbers[self._live - 1] == 0:
             self._live -= 1
-        self._plain = weights is None or (
+        self.plain = weights is None or (
             numbers is not None and all(n == 1 for n in numbers[: self._live])
         )
 
@@ -72,7 +72,7 @@ class Sum:
     def reduce(self, channels: Any) -> Any:
         """Σ_k w_k channels_k with the channel axis kept, ``(K, ...) -> (1, ...)``."""
         channels = self.live(channels)
-        if self.weights is not None and not self._plain:
+        if self.weights is not None and not self.plain:
             weights = self.live(self.weights)
             channels = channels * weights.reshape((-1,) + (1,) * (channels.ndim - 1))
         return channels.sum(0, keepdim=True)
@@ -80,7 +80,8 @@ class Sum:
     def square(self, tangents: Any) -> Any:
         """Σ_k w_k t_k², ``(K, ...) -> (1, ...)``."""
         tangents = self.live(tangents)
-        return self.reduce(tangents * tangents)
+        squares = tangents * tangents
+        return squares if self.plain and squares.shape[0] == 1 else self.reduce(squares)
 
     def cross(self, product: Product, a: Any, b: Any) -> Any:
         """2 Σ_k w_k B(a_k, b_k): the second-order term of a bilinear function B."""
