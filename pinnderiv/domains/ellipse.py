@@ -221,7 +221,7 @@ def _by_arc_length(unit: Tensor, a: float, b: float) -> Tensor:
         # Where Newton would leave the bracket, halve it.
         following = np.where((step > low) & (step < high), step, (low + high) / 2)
         moved, t = np.abs(following - t).max(initial=0.0), following
-        if moved < 1e-15:
+        if moved < 1e-14:
             break
     return torch.from_numpy(np.stack([np.cos(t), np.sin(t)], axis=1)).to(unit)
 

@@ -104,6 +104,9 @@ class HalfSpace(Domain):
     def _within(self, x: Tensor, slack: float) -> Tensor:
         return self._beyond(x) <= slack
 
+    def _tolerance(self, dtype: torch.dtype) -> float:
+        return 16 * torch.finfo(dtype).eps * max(map(abs, self.point))
+
     def _normals(self, name: str, x: Tensor) -> Tensor:
         return like(self.normal, x).expand(x.shape).clone()
 
