@@ -1,8 +1,9 @@
+import itertools
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -34,7 +35,7 @@ def grid_of(domain: Domain, n: int = 41) -> Tensor:
     return domain.grid(n) * 1.1 - 0.0137
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     centres=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=3),
     radii=st.lists(st.floats(0.3, 0.6), min_size=3, max_size=3),
@@ -43,6 +44,8 @@ def grid_of(domain: Domain, n: int = 41) -> Tensor:
 def test_operators_are_those_of_sets(
     centres: list[tuple[float, float]], radii: list[float], order: str
 ) -> None:
+    # Spheres that nearly coincide leave slivers, which have a test of their own.
+    assume(all(math.dist(p, q) > 0.1 for p, q in itertools.combinations(centres, 2)))
     balls = [Ball(c, r) for c, r in zip(centres, radii, strict=False)]
     shapes = dict(zip("abc", [*balls, SQUARE], strict=False))
     x = grid_of(Box([-0.7, -0.7], [1.7, 1.7]))
@@ -51,8 +54,10 @@ def test_operators_are_those_of_sets(
     try:
         domain = eval(order, dict(shapes))
     except ArgumentError as error:
-        # Only what has next to no points may be refused.
-        assert "empty" in str(error) and expected.double().mean() < 2e-3
+        # Only what has next to no points may be refused, be it an operand or the whole.
+        inner = order[order.index("(") + 1 : order.index(")")]
+        part = eval(inner.replace("-", "&~"), dict(inside))
+        assert "empty" in str(error) and min(part.sum(), expected.sum()) <= 3
         return
     assert torch.equal(domain.contains(x), expected)
     assert torch.equal(domain._level(x)[:, 0] > 0, expected)
