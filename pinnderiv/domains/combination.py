@@ -118,6 +118,12 @@ class Combination(Domain):
     def _faces(self) -> tuple[str, ...]:
         return tuple(self._table)
 
+    def _find(self, name: str) -> str:
+        # Which pieces have points need not be known to look one up.
+        if name in self._table or name in self._where:
+            return name
+        return super()._find(name)
+
     # ---- how two domains make one ------------------------------------------------------------
 
     def _bounds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -168,10 +174,17 @@ class Combination(Domain):
             kept = self._within(behind, 0.0) & ~self._within(ahead, 0.0) & _all(kept, proposed)
             # Where faces of two shapes coincide, the point counts once.
             for earlier in parts[:number]:
-                kept &= ~self._on_both(earlier, part, proposed, ahead, behind, 2 * step)
+                if not self._far_apart(earlier.leaf, part.leaf):
+                    kept &= ~self._on_both(earlier, part, proposed, ahead, behind, 2 * step)
             points[rows] = proposed
             keep[rows] = kept
         return points, keep
+
+    def _far_apart(self, one: int, other: int) -> bool:
+        """Whether the bounding boxes of two shapes do not even touch."""
+        first, second = self._shapes[one], self._shapes[other]
+        bounds = zip(first.lower, first.upper, second.lower, second.upper, strict=True)
+        return any(high < start or end < low for low, high, start, end in bounds)
 
     def _on_both(
         self, earlier: Part, part: Part, x: Tensor, ahead: Tensor, behind: Tensor, near: float

@@ -187,19 +187,18 @@ def fine_share(propose: Proposal, dim: int) -> Share:
 
 
 def _estimate(propose: Proposal, dim: int, size: int) -> Share:
-    shares, rejecting = [], False
+    sets = []
     for seed in range(_REPLICATES):
         engine = torch.quasirandom.SobolEngine(dim, scramble=True, seed=seed)
-        unit = engine.draw(1 << size, dtype=torch.float64).clamp(max=math.nextafter(1.0, 0.0))
-        kept = 0
-        for rows in unit.split(_CHUNK):
-            points, keep = propose(rows)
-            rejecting = rejecting or keep is not None
-            kept += len(_kept(points, keep))
-        shares.append(kept / len(unit))
-    if not rejecting:
-        return Share(1.0, 0.0)
-    values = torch.tensor(shares, dtype=torch.float64)
+        sets.append(engine.draw(1 << size, dtype=torch.float64))
+    unit = torch.cat(sets).clamp(max=math.nextafter(1.0, 0.0))
+    kept = []
+    for rows in unit.split(_CHUNK):
+        keep = propose(rows)[1]
+        if keep is None:
+            return Share(1.0, 0.0)
+        kept.append(keep)
+    values = torch.cat(kept).double().reshape(_REPLICATES, -1).mean(dim=1)
     error = float(values.std()) / math.sqrt(_REPLICATES)
     value = float(values.mean())
     # Estimates that agree to the last point say no more than that a point may be missing.
