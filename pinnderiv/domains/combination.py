@@ -13,6 +13,7 @@ from pinnderiv.domains.distance import conjunction
 from pinnderiv.domains.domain import Domain
 from pinnderiv.domains.parts import Leaf, Part, Sibling, label_parts, part_level
 from pinnderiv.domains.sampling import (
+    Predicate,
     Share,
     both,
     by_rejection,
@@ -175,7 +176,7 @@ class Combination(Domain):
             # Where faces of two shapes coincide, the point counts once.
             for earlier in parts[:number]:
                 if not self._far_apart(earlier.leaf, part.leaf):
-                    kept &= ~self._on_both(earlier, part, proposed, ahead, behind, 2 * step)
+                    kept &= ~self._on_both(earlier, proposed, ahead, behind, 2 * step)
             points[rows] = proposed
             keep[rows] = kept
         return points, keep
@@ -187,18 +188,14 @@ class Combination(Domain):
         return any(high < start or end < low for low, high, start, end in bounds)
 
     def _on_both(
-        self, earlier: Part, part: Part, x: Tensor, ahead: Tensor, behind: Tensor, near: float
+        self, earlier: Part, x: Tensor, ahead: Tensor, behind: Tensor, near: float
     ) -> Tensor:
         """Where a part that was already sampled runs along the same face."""
         shape = self._shapes[earlier.leaf]
         same = shape._within(ahead, 0.0) != shape._within(behind, 0.0)
-        if earlier.leaf == part.leaf or earlier.where:
-            # Parts of one shape may have been named twice, and predicates overlap.
-            same = torch.zeros_like(same) if earlier.face != part.face else same
         if bool(same.any()):
-            same = same.clone()
-            same[same.clone()] = shape._gap(self._root_face(earlier), x[same]) <= near
-            for predicate in earlier.where:
+            same = same & (shape._gap(self._root_face(earlier), x) <= near)
+            for predicate in self._predicates(earlier):
                 same = same & holds(predicate, earlier.face, x)
         return same
 
@@ -222,6 +219,15 @@ class Combination(Domain):
 
     def _piece_measure_error(self, name: str) -> float:
         return self._piece_proposal_measure(name) * self._fine_piece(name).error
+
+    def _predicates(self, part: Part) -> list[Predicate]:
+        """All that a point of the face must fulfil to be on the part."""
+        shape, found = self._shapes[part.leaf], list(part.where)
+        name = shape._find(part.face)
+        while name in shape._where:
+            name, predicate = shape._where[name]
+            found.append(predicate)
+        return found
 
     def _root_face(self, part: Part) -> str:
         shape = self._shapes[part.leaf]
@@ -252,7 +258,7 @@ class Combination(Domain):
 
     def _piece_inside(self, names: Sequence[str], x: Tensor) -> Tensor:
         for name in names:
-            if any(p.where or p.face in self._shapes[p.leaf]._where for p in self._table[name]):
+            if any(self._predicates(part) for part in self._table[name]):
                 raise UnsupportedOperationError(
                     f"the piece {name!r} is where a predicate holds, and no smooth distance is "
                     "known to that: make its condition soft, or cut the boundary by shapes."

@@ -13,7 +13,7 @@ from torch import Tensor
 from pinnderiv.domains.domain import Domain
 from pinnderiv.domains.mesh_files import read_mesh
 from pinnderiv.domains.mesh_location import CellLocator
-from pinnderiv.domains.naming import check_name
+from pinnderiv.domains.naming import RESERVED, check_name
 from pinnderiv.domains.sampling import choose
 from pinnderiv.domains.shape import BOUNDARY
 from pinnderiv.errors import ArgumentError
@@ -91,12 +91,13 @@ class Mesh(Domain):
         points, cells, pieces = read_mesh(Path(path))
         vertices, corners = _check_cells(points, cells)
         outer = {tuple(sorted(facet)) for facet in _boundary(vertices, corners)[0].tolist()}
-        # Files name interfaces inside as well; and all of the boundary needs no second name.
+        # Files name interfaces inside as well, and may call all of the boundary just that.
         groups = {}
         for group, facets in pieces.items():
             kept = [each for each in np.array(facets).tolist() if tuple(sorted(each)) in outer]
-            if kept and {tuple(sorted(each)) for each in kept} != outer:
-                groups[group] = kept
+            whole = len({tuple(sorted(each)) for each in kept}) == len(outer)
+            if kept and not (whole and group == BOUNDARY):
+                groups[f"{group}_group" if group in (*RESERVED, OTHER) else group] = kept
         return cls(vertices, corners, groups, name=name)
 
     def __repr__(self) -> str:

@@ -11,7 +11,8 @@ from pinnderiv.errors import ArgumentError, did_you_mean
 _MOST_LISTED = 20
 
 _NAME = re.compile(r"[A-Za-z]\w*")
-_RESERVED = ("boundary", "interior", "initial", "final")
+# Names that mean the same for every domain.
+RESERVED = ("boundary", "interior", "initial", "final")
 
 
 def check_name(name: object, taken: Iterable[str] = ()) -> str:
@@ -32,7 +33,7 @@ def check_name(name: object, taken: Iterable[str] = ()) -> str:
             f"name must be a word of letters, digits and underscores that begins with a letter, "
             f"such as 'hole_1'; got {name!r}."
         )
-    if name in _RESERVED or name in taken:
+    if name in RESERVED or name in taken:
         raise ArgumentError(f"name {name!r} is taken: it stands for a piece already.")
     return name
 

@@ -63,6 +63,39 @@ def test_faces_get_points_in_proportion_to_their_measure() -> None:
                 assert mean == pytest.approx(middle, abs=0.02 * box.widths[other])
 
 
+def test_sampling_is_one_draw_mapped_into_the_box() -> None:
+    """Runs that were begun with interior and on_piece go on with sample and sample_piece."""
+    box = Box(LOWER, UPPER)
+    unit = SobolSampler(5).draw(77, 3)
+    assert torch.equal(box.sample(SobolSampler(5), 77), box.interior(unit))
+    for name in box.names:
+        points = box.sample_piece(name, SobolSampler(5), 77)
+        assert torch.equal(points, box.on_piece(name, unit))
+
+
+def test_faces_have_names_of_their_own() -> None:
+    box = Box(LOWER, UPPER)
+    faces = ("x_min", "x_max", "y_min", "y_max", "z_min", "z_max")
+    assert box.pieces == ("walls",) and box.names == ("walls", *faces, "boundary")
+    for number, face in enumerate(faces):
+        axis, bound = number // 2, (LOWER, UPPER)[number % 2]
+        points = box.sample_piece(face, UniformSampler(1), 50)
+        assert (points[:, axis] == bound[axis]).all()
+        assert len(points[:, (axis + 1) % 3].unique()) == 50
+        normal = torch.zeros(3, dtype=torch.float64)
+        normal[axis] = 2.0 * (number % 2) - 1
+        assert (box.normals(face, points) == normal).all()
+        assert (box.piece_distance(face, points) == 0).all()
+    assert sum(map(box.piece_measure, faces)) == pytest.approx(box.piece_measure("walls"))
+    assert Box([0.0] * 4, [1.0] * 4).names[1] == "x1_min"
+    assert Box([0.0], [1.0], coordinates=("r",)).names == ("walls", "r_min", "r_max", "boundary")
+    for coordinates in (("x",), ("x", "x", "y"), ("x", "y", "a b")):
+        with pytest.raises(ArgumentError, match=r"coordinates|word"):
+            Box(LOWER, UPPER, coordinates=coordinates)
+    with pytest.raises(ArgumentError, match="taken"):
+        Box(LOWER, UPPER, name="x_min")
+
+
 def test_an_interval_has_two_ends() -> None:
     box = Box([-1.0], [3.0])
     ends = box.on_piece("walls", torch.tensor([[0.0], [0.4999], [0.5], [0.99]]))

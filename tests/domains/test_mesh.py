@@ -110,6 +110,13 @@ def test_arrays_from_a_file(tmp_path: Path) -> None:
     mesh = Mesh.from_file(path)
     # A line inside is an interface, and no part of the boundary.
     assert mesh.pieces == ("left", "unnamed") and mesh.measure == 1.0
+    ring = [[0, 1], [1, 2], [2, 3], [3, 0]]
+    np.savez(path, points=SQUARE, cells=HALVES, boundary=ring)
+    assert Mesh.from_file(path).names == ("boundary",)
+    np.savez(path, points=SQUARE, cells=HALVES, boundary=ring[:1], wall=ring[1:])
+    assert Mesh.from_file(path).pieces == ("boundary_group", "wall")
+    np.savez(path, points=SQUARE, cells=HALVES, wall=ring)
+    assert Mesh.from_file(path).pieces == ("wall",)
     np.savez(path, points=SQUARE)
     with pytest.raises(ArgumentError, match="lacks cells"):
         Mesh.from_file(path)

@@ -45,6 +45,17 @@ def test_it_is_kept_over_time_and_in_combinations() -> None:
     assert torch.allclose(inside.normals("arc_low", points), -offset / 0.1)
 
 
+def test_parts_of_two_shapes_under_one_name_count_once() -> None:
+    # Both tops lie on one line and overlap for x from 1 to 2; the predicates differ.
+    first = Box([0.0, 0.0], [2.0, 1.0]).piece_where("vent", "y_max", lambda x: x[:, 0] < 1.5)
+    second = Box([1.0, 0.0], [3.0, 1.0]).piece_where("vent", "y_max", lambda x: x[:, 0] < 2.5)
+    domain = first | second
+    assert domain.piece_measure("vent") == pytest.approx(2.5, rel=1e-3)
+    points = domain.sample_piece("vent", SobolSampler(0), 1000)[:, 0]
+    counts = [int(((points >= k / 2) & (points < (k + 1) / 2)).sum()) for k in range(5)]
+    assert counts == pytest.approx([200] * 5, abs=12)
+
+
 def test_one_state_of_the_sampler_gives_the_same_points() -> None:
     first, second = UniformSampler(4), UniformSampler(4)
     assert torch.equal(
