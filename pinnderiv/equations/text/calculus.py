@@ -43,7 +43,7 @@ def differentiate(expression: Expression, column: int) -> Expression:
     for node in walk(expression):
         known[node] = _derivative(node, column, known)
     result = known[expression]
-    if sum(1 for _ in walk(result)) > LARGEST:
+    if sum(1 + len(node.children) for node in walk(result)) > LARGEST:
         raise ArgumentError(
             f"a derivative in the expression has more than {LARGEST} terms: simplify it."
         )

@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+from weakref import WeakValueDictionary
 
 from pinnderiv.equations.text.functions import FUNCTIONS
 from pinnderiv.errors import ArgumentError
@@ -17,28 +20,32 @@ Index = tuple[int, ...]
 """Columns to differentiate by, sorted."""
 
 
-class Expression:
-    """A node; immutable, equal to every other node of the same form."""
+class _Shared(type):
+    """Makes each node once: a node of the same form is the same object.
 
-    __slots__ = ("_hash", "form")
+    Without that, comparing expressions that share parts would take time exponential in their
+    depth.
+    """
+
+    _made: WeakValueDictionary[Any, Expression] = WeakValueDictionary()
+
+    def __call__(cls, *arguments: Any) -> Any:
+        node = super().__call__(*arguments)
+        return cls._made.setdefault((cls, node.form), node)
+
+
+class Expression(metaclass=_Shared):
+    """A node; immutable, and the same object as every other node of its form.
+
+    Attributes:
+        form: what makes it this node and no other.
+        label: what terms and factors are sorted by, the same in every process: the order of
+            operations, and with it the rounding, follows from the expression alone.
+    """
+
+    __slots__ = ("__weakref__", "form", "label")
     form: tuple[object, ...]
-
-    def _seal(self, *form: object) -> None:
-        self.form = form
-        self._hash = hash((type(self).__name__, form))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return (
-            isinstance(other, Expression)
-            and type(other) is type(self)
-            and self._hash == other._hash
-            and self.form == other.form
-        )
+    label: str
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -50,11 +57,22 @@ class Expression:
         raise NotImplementedError
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Hashes of text differ from process to process: a copy works them out anew.
+        # A copy goes through the table of nodes that exist.
         return type(self), self._made_of()
 
     def __deepcopy__(self, memo: object) -> Expression:
         return self
+
+
+_KINDS = ("number", "coordinate", "parameter", "coefficient", "operator", "squared", "output")
+
+
+def _digest(rank: str, *parts: object) -> str:
+    return rank + blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+def _label_of(item: tuple[Expression, float]) -> str:
+    return item[0].label
 
 
 class Number(Expression):
@@ -66,7 +84,8 @@ class Number(Expression):
         self.value = float(value)
         if not math.isfinite(self.value):
             raise ArgumentError(f"the expression holds a number that is not finite ({value}).")
-        self._seal(self.value)
+        self.form = (self.value,)
+        self.label = f"0{self.value!r}"
 
     def _made_of(self) -> tuple[object, ...]:
         return (self.value,)
@@ -78,7 +97,7 @@ class Atom(Expression):
     Attributes:
         kind: "coordinate", "output" (an unknown or a derivative of it), "parameter" (one
             number, perhaps a trained one), "coefficient" (a function of the coordinates, or a
-            derivative of it) or "operator" (a collapsed operator of an unknown).
+            derivative of it), "operator" or "squared" (collapsed operators of an unknown).
         name: of the coordinate, output, parameter or coefficient.
         index: columns that an output or a coefficient is differentiated by.
     """
@@ -87,7 +106,8 @@ class Atom(Expression):
 
     def __init__(self, kind: str, name: str, index: Index = ()) -> None:
         self.kind, self.name, self.index = kind, name, tuple(sorted(index))
-        self._seal(kind, name, self.index)
+        self.form = (kind, name, self.index)
+        self.label = f"{_KINDS.index(kind)}{name}{self.index}"
 
     def _made_of(self) -> tuple[object, ...]:
         return self.kind, self.name, self.index
@@ -99,9 +119,10 @@ class Sum(Expression):
     __slots__ = ("constant", "terms")
 
     def __init__(self, terms: dict[Expression, float], constant: float) -> None:
-        self.terms = tuple(terms.items())
+        self.terms = tuple(sorted(terms.items(), key=_label_of))
         self.constant = constant
-        self._seal(frozenset(self.terms), constant)
+        self.form = (self.terms, constant)
+        self.label = _digest("9", [(t.label, f) for t, f in self.terms], constant)
 
     def _made_of(self) -> tuple[object, ...]:
         return dict(self.terms), self.constant
@@ -117,8 +138,9 @@ class Product(Expression):
     __slots__ = ("powers",)
 
     def __init__(self, powers: dict[Expression, float]) -> None:
-        self.powers = tuple(powers.items())
-        self._seal(frozenset(self.powers))
+        self.powers = tuple(sorted(powers.items(), key=_label_of))
+        self.form = (self.powers,)
+        self.label = _digest("8", [(base.label, e) for base, e in self.powers])
 
     def _made_of(self) -> tuple[object, ...]:
         return (dict(self.powers),)
@@ -135,7 +157,8 @@ class Function(Expression):
 
     def __init__(self, name: str, arguments: tuple[Expression, ...]) -> None:
         self.name, self.arguments = name, arguments
-        self._seal(name, arguments)
+        self.form = (name, arguments)
+        self.label = _digest("7", name, [argument.label for argument in arguments])
 
     def _made_of(self) -> tuple[object, ...]:
         return self.name, self.arguments

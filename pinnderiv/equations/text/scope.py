@@ -164,7 +164,8 @@ class Scope:
         """Names that could be meant, for errors."""
         few = self.coordinates[:6]
         derivatives = [f"{u}_{a}" for u in self.outputs for a in self.coordinates]
-        derivatives += [f"{u}_{a}{b}" for u in self.outputs for a in few for b in few]
+        derivatives += [f"{u}_{a}{a}" for u in self.outputs for a in few]
+        derivatives += [f"{u}_{a}{b}" for u in self.outputs for a in few for b in few if a != b]
         return [*self.outputs, *self.values, *self.coordinates, *derivatives, *CONSTANTS]
 
 

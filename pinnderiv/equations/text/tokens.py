@@ -107,10 +107,13 @@ def error_at(text: str, position: int, problem: str, advice: str = "") -> TextEr
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"Did you mean 'u_xx'?"``, or nothing where no name is near."""
-    close = get_close_matches(name, list(known), n=8, cutoff=0.5)
+    names = list(known)
+    close = get_close_matches(name, names, n=8, cutoff=0.5)
     # a wrong letter is likelier than a missing one: u_xz is u_xx rather than u_x
     best = min(
-        close, key=lambda each: (_changes(name, each), abs(len(each) - len(name))), default=""
+        close,
+        key=lambda each: (_changes(name, each), abs(len(each) - len(name)), names.index(each)),
+        default="",
     )
     return f"Did you mean {best!r}?" if best else ""
 
