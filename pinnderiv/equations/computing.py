@@ -53,6 +53,11 @@ class Computing:
         self._plan = plan
         self._values = values
         self._outputs = tuple(outputs)
+        self._squared: tuple[tuple[int, ...], Any] | None = None
+        if plan.squared:
+            weights = tuple(plan.squared.values())
+            even = all(weight == 1.0 for weight in weights)
+            self._squared = (tuple(plan.squared), None if even else weights)
         self._is_free = all(each == ZERO for each in free)
         self._free = Program(free)
         self._coefficients = _Coefficients(plan.channel, values) if plan.channel else None
@@ -108,8 +113,8 @@ class Computing:
         operator = self._coefficients.operator(points, options) if self._coefficients else None
         if plan.indices or operator is not None:
             found.update(shared(u, plan.indices, operator, **options)(points))
-        if plan.squared:
-            columns, weights = tuple(plan.squared), tuple(plan.squared.values())
+        if self._squared is not None:
+            columns, weights = self._squared
             inner = {name: value for name, value in options.items() if name != "chunk_size"}
             once = laplacian(u, columns, weights, **inner)
             found[SQUARED] = laplacian(once, columns, weights, **options)(points)

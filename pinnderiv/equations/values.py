@@ -60,6 +60,7 @@ class Values:
         self.networks = nn.ModuleDict()
         self.true: dict[str, float] = {}
         self._held: dict[str, Tensor] = {}
+        self._columned: dict[str, _Columned] = {}
         self._functions: dict[str, Callable[[Tensor], Tensor]] = {}
         for name, value in given.items():
             self.meanings[name] = self._sort(name, value)
@@ -106,6 +107,8 @@ class Values:
 
     def _function(self, name: str, function: Callable[[Tensor], Tensor]) -> Given:
         self._functions[name] = function
+        # made here, not where it is used: torch.compile needs one that exists
+        self._columned[name] = _Columned(function)
         return Atom("coefficient", name)
 
     def of(self, atom: Atom, points: Tensor, options: Mapping[str, Any]) -> Any:
@@ -133,7 +136,7 @@ class Values:
         if index and isinstance(function, (TextField, GridFunction)):
             value = function.partial(points, index)
         elif index:
-            value = shared(_Columned(function), [index], **options)(points)[index]
+            value = shared(self._columned[name], [index], **options)(points)[index]
         else:
             value = function(points)
         if value.shape == (*points.shape[:-1], 1):
@@ -163,7 +166,7 @@ def _check_name(name: str, held: nn.Module) -> None:
 
 
 def _number(name: str, value: Any) -> Number:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentError(
