@@ -16,7 +16,12 @@ from pinnderiv.derivatives.nested import NestedEngine
 from pinnderiv.derivatives.reverse import ReverseEngine
 from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.tracing import traced_local
-from pinnderiv.derivatives.transforms import can_look_at_numbers, examining, is_carrier
+from pinnderiv.derivatives.transforms import (
+    can_look_at_numbers,
+    examining,
+    is_carrier,
+    is_examining,
+)
 from pinnderiv.derivatives.work import Circumstance, Work
 from pinnderiv.errors import ArgumentError, UnsupportedOperationError, did_you_mean
 
@@ -98,7 +103,8 @@ def _possible(x: Tensor) -> tuple[str, ...]:
     """The engines that can run where this call stands."""
     if is_carrier(x):
         return ("taylor",)
-    return tuple(ENGINES) if can_look_at_numbers() else _COMPILED
+    # The guard may look at numbers while it decides for code that is being compiled.
+    return tuple(ENGINES) if can_look_at_numbers() and not is_examining() else _COMPILED
 
 
 def choose(

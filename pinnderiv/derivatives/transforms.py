@@ -40,6 +40,11 @@ def can_look_at_numbers() -> bool:
     return _examining or not torch.compiler.is_compiling()
 
 
+def is_examining() -> bool:
+    """Whether this is the guard at work within a compilation."""
+    return _examining
+
+
 @contextlib.contextmanager
 def examining() -> Iterator[None]:
     """An island of ordinary execution within a compilation, for the guard."""

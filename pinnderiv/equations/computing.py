@@ -115,9 +115,7 @@ class Computing:
             found.update(shared(u, plan.indices, operator, **options)(points))
         if self._squared is not None:
             columns, weights = self._squared
-            inner = {name: value for name, value in options.items() if name != "chunk_size"}
-            once = laplacian(u, columns, weights, **inner)
-            found[SQUARED] = laplacian(once, columns, weights, **options)(points)
+            found[SQUARED] = _squared(u, columns, weights, points, options)
         return found
 
     def _run(
@@ -143,6 +141,26 @@ class Computing:
                 value = torch.zeros_like(points[..., 0]) + value
             columns.append(value)
         return columns[0].unsqueeze(-1) if len(columns) == 1 else torch.stack(columns, dim=-1)
+
+
+def _squared(
+    u: Field, columns: tuple[int, ...], weights: Any, points: Tensor, options: Options
+) -> Tensor:
+    """(Σ w_i ∂²/∂x_i²)² u, (*batch, M)."""
+    if not torch.compiler.is_compiling():
+        inner = {name: value for name, value in options.items() if name != "chunk_size"}
+        once = laplacian(u, columns, weights, **inner)
+        return laplacian(once, columns, weights, **options)(points)
+    # torch.compile cannot follow the guard into a transform of a transform made here
+    pairs = [(i, j) for i in range(len(columns)) for j in range(i, len(columns))]
+    indices = [(columns[i], columns[i], columns[j], columns[j]) for i, j in pairs]
+    w = (1.0,) * len(columns) if weights is None else weights
+    found = shared(u, indices, **options)(points)
+    terms = [
+        (1 if i == j else 2) * w[i] * w[j] * found[index]
+        for (i, j), index in zip(pairs, indices, strict=True)
+    ]
+    return sum(terms[1:], start=terms[0])
 
 
 class _Coefficients:

@@ -190,10 +190,10 @@ class GridFunction(nn.Module):
             places.append([node * stride for node in nodes])
             weights.append(factors)
             stride *= len(axis)
-        if any(column not in self.columns for column in index):
+        if set(index) - set(self.columns):
             return torch.zeros_like(points[..., :1])
         total: Any = 0.0
-        for corner in range(math.prod(len(each) for each in weights)):
+        for corner in range(math.prod([len(each) for each in weights])):
             place: Any = 0
             factor: Any = 1.0
             for nodes, factors in zip(places, weights, strict=True):

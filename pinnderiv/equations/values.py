@@ -130,7 +130,8 @@ class Values:
         if atom.kind == "parameter":
             held = self._held.get(atom.name)
             found = getattr(self.trainable, atom.name) if held is None else held
-            return found.reshape(()).to(points.dtype)
+            # a 0-d tensor takes on the dtype of what it meets
+            return found.reshape(()) if found.ndim else found
         name, index = atom.name, atom.index
         function = self.networks[name] if name in self.networks else self._functions[name]
         if index and isinstance(function, (TextField, GridFunction)):
