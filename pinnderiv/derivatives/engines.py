@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from pinnderiv.derivatives import safety
 from pinnderiv.derivatives.engine import Engine, Function
 from pinnderiv.derivatives.nested import NestedEngine
 from pinnderiv.derivatives.reverse import ReverseEngine
+from pinnderiv.derivatives.taylor.dispatch import Operation
 from pinnderiv.derivatives.taylor.engine import TaylorEngine
 from pinnderiv.derivatives.tracing import traced_local
 from pinnderiv.derivatives.transforms import (
@@ -81,10 +82,21 @@ def candidates(
     """
     known = safety.profile(f, x)
     circumstance = circumstance_of(known, x)
-    costs = {m: work.cost(m, circumstance) for m in possible or _possible(x)}
+    possible = possible or _possible(x)
+    if len(possible) > 1:
+        share = safety.generic_share(known, f, x, _generic_calls)
+        circumstance = replace(circumstance, generic=share)
+    costs = {m: work.cost(m, circumstance) for m in possible}
     for method in sorted(costs, key=lambda m: costs[m]):
         objection = _objection(known, f, x, engine_named(method, strict), work.order)
         yield Candidate(method, costs[method], objection)
+
+
+def _generic_calls(f: Function, x: Tensor) -> int:
+    """How many calls of f Taylor mode has no rule for."""
+    log: list[Operation] = []
+    TaylorEngine(log=log).jacobian(f, x)
+    return sum(operation.kind == "fallback" for operation in log)
 
 
 def circumstance_of(known: safety.Profile, x: Tensor) -> Circumstance:

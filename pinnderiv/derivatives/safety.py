@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,9 @@ class Profile:
         modified_input: f changes its argument in place.
         trainable: f holds something that requires gradients.
         probe: the rows that it was tried on.
+        calls: how many operations ran.
         width: how many numbers one of its operations returns for a row, on average.
+        generic: the share of them that Taylor mode treats generically, once it is known.
         flatness: what the user is told of second derivatives that vanish everywhere, or "".
         verdicts: (engine, strict, order, training) → None where it is right, else why it is not.
     """
@@ -68,7 +70,9 @@ class Profile:
     modified_input: bool
     trainable: bool
     probe: Probe
+    calls: int
     width: float
+    generic: float | None = None
     flatness: str = ""
     verdicts: dict[tuple[str, bool, int, bool], str | None] = field(default_factory=dict)
 
@@ -102,7 +106,13 @@ def profile(f: Function, x: Tensor) -> Profile:
             check_rows(f, points, probe, seen, names)
     width = seen.elements / max(seen.calls * seen.value[..., 0].numel(), 1)
     result = Profile(
-        seen.value.shape[-1], seen.operations, seen.modified_input, seen.trainable, probe, width
+        seen.value.shape[-1],
+        seen.operations,
+        seen.modified_input,
+        seen.trainable,
+        probe,
+        seen.calls,
+        width,
     )
     _CACHE.put(fingerprint, circumstance if probe.free else place, result)
     return result
@@ -130,6 +140,25 @@ def verdict(
         with _undisturbed(Fingerprint(f).modules, x):
             known.verdicts[key] = _examine(known, f, engine, order, training, witness)
     return known.verdicts[key]
+
+
+def generic_share(known: Profile, f: Function, x: Tensor, count: Callable[..., int]) -> float:
+    """Which share of f's operations an engine treats generically; 0 where it cannot run.
+
+    Args:
+        known: the profile of f.
+        f: the function.
+        x: the points of this call.
+        count: takes f and a few rows, and counts such calls.
+    """
+    if known.generic is None:
+        try:
+            with _undisturbed(Fingerprint(f).modules, x), torch.no_grad():
+                number = count(f, known.probe.points.clone())
+        except Exception:  # whether and why it cannot run is told by its examination
+            number = 0
+        known.generic = min(number / max(known.calls, 1), 1.0)
+    return known.generic
 
 
 def failure_of(known: Profile, f: Function, x: Tensor, engine: Engine, order: int) -> Any:

@@ -16,11 +16,13 @@ class Circumstance:
         outputs: M.
         load: numbers that a call of f's operations works on, on average: rows times width.
         device: "cpu" or "cuda".
+        generic: calls that Taylor mode treats generically, over all calls of f.
     """
 
     outputs: int
     load: float
     device: str
+    generic: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ MODELS = {
         },
     ),
 }
+
+
+# What generic treatment of all of f would add for each channel, as P and Q above: some six
+# evaluations of an operation, in forward mode of forward mode, where a rule takes one. Printed by
+# `python experiments/engines/generic.py`.
+GENERIC = (50.0, 2.5)
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,10 @@ class Work:
         p = sum(c * n for c, n in zip(calls, counts, strict=True))
         q = sum(c * n for c, n in zip(volume, counts, strict=True))
         above = 2.0 ** max(self.order - 2, 0)
+        if method == "taylor" and circumstance.generic:
+            # First derivatives alone are two of the six evaluations.
+            times = circumstance.generic * self.channels * (1.0 if self.order > 1 else 1 / 3)
+            p, q = p + times * GENERIC[0], q + times * GENERIC[1]
         share = 1 / (1 + circumstance.load / model.load)
         return above * (share * p + (1 - share) * q)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import pinnderiv
+from pinnderiv.derivatives.taylor import registry
 from pinnderiv.errors import UnsupportedOperationError
 from tests.derivatives.common import network, points
 
@@ -69,3 +70,25 @@ def test_explain_lists_rules_and_fallbacks_with_their_cost() -> None:
     assert fallback.name.endswith("matrix_exp") and "test_strict.py" in fallback.line
     assert "no rule for" in str(found) and "about 18 evaluations" in str(found)
     assert not pinnderiv.explain(network(2, 2), X).fallbacks
+
+
+def test_auto_counts_what_generic_treatment_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its rule tanh is treated generically, which measures slower than reverse mode."""
+
+    def fresh() -> nn.Module:  # what the guard knows of a network was found with its rules
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+
+    ruled = pinnderiv.explain(fresh(), X, "laplacian")
+    assert ruled.method == "taylor" and not ruled.fallbacks
+    for function in registry.named("tanh"):
+        monkeypatch.delitem(registry.RULES, function)
+    net = fresh()
+    found = pinnderiv.explain(net, X, "laplacian")
+    assert found.fallbacks and found.method == "reverse"
+    before, after = ({c.method: c.cost for c in e.candidates} for e in (ruled, found))
+    assert after["taylor"] > 2 * before["taylor"]
+    assert after["reverse"] == before["reverse"] and after["nested"] == before["nested"]
+    # Still right, and still there for whoever asks for it.
+    expected = pinnderiv.laplacian(net, method="reverse")(X)
+    torch.testing.assert_close(pinnderiv.laplacian(net, method="taylor")(X), expected)

@@ -27,7 +27,6 @@ REFUSED = {
     "function_with_setup_context",
     "function_wrong_backward",
     "gammainc_in_x",
-    "grid_sample",
     "inplace_copy_into_empty",
     "no_grad_inside",
     "own_autograd_gradient",
