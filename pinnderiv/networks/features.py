@@ -72,6 +72,7 @@ class FourierFeatureMLP(nn.Module):
             :class:`FourierFeatures`.
         adaptive: as for :class:`~pinnderiv.networks.MLP`.
         adaptive_scale: as for :class:`~pinnderiv.networks.MLP`.
+        factorised: as for :class:`~pinnderiv.networks.MLP`.
         periodic_axes: as for :class:`~pinnderiv.networks.MLP`; the features are then of
             the embedded coordinates.
         harmonics: as for :class:`~pinnderiv.networks.MLP`.
@@ -93,13 +94,14 @@ class FourierFeatureMLP(nn.Module):
         sigma: float | Sequence[float] = 1.0,
         adaptive: str = "none",
         adaptive_scale: float = 10.0,
+        factorised: bool = False,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
     ) -> None:
         super().__init__()
         self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
         self.features = FourierFeatures(self.embedding.outputs, features, sigma)
-        layers = (width, depth, activation, initialisation, adaptive, adaptive_scale)
+        layers = (width, depth, activation, initialisation, adaptive, adaptive_scale, factorised)
         self.mlp = MLP(2 * features, outputs, *layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Hidden layers: a linear map, with a trainable slope of the activation that follows it."""
+"""Hidden layers: a linear map, with the options that change how it is trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError
+from pinnderiv.networks.factorisation import FactorisedLinear
 from pinnderiv.networks.initialisations import linear
 from pinnderiv.networks.options import unknown_option
 
@@ -26,7 +27,7 @@ class AdaptiveSlope(nn.Module):
         scale: n.
     """
 
-    def __init__(self, layer: nn.Linear, size: int, scale: float) -> None:
+    def __init__(self, layer: nn.Module, size: int, scale: float) -> None:
         super().__init__()
         self.layer = layer
         self.scale = scale
@@ -42,10 +43,11 @@ def hidden_layer(
     initialisation: str,
     adaptive: str = "none",
     adaptive_scale: float = 10.0,
+    factorised: bool = False,
 ) -> nn.Module:
     """What comes before an activation.
 
-    The slope draws no random numbers, so a seed gives the same weights with it and without.
+    A slope draws no random numbers, so a seed gives the same weights with it and without.
 
     Args:
         fan_in: inputs.
@@ -53,6 +55,7 @@ def hidden_layer(
         initialisation: a name of ``INITIALISATIONS``.
         adaptive: ``none``; ``layer``, one slope for the whole layer; or ``neuron``, one a neuron.
         adaptive_scale: n of :class:`AdaptiveSlope`, at least 1.
+        factorised: whether the weights are a :class:`FactorisedLinear`.
 
     Returns:
         (*batch, fan_in) -> (*batch, fan_out).
@@ -66,7 +69,8 @@ def hidden_layer(
         raise ArgumentError(
             f"adaptive_scale must be a number of at least 1; got {adaptive_scale!r}."
         )
-    layer = linear(fan_in, fan_out, initialisation)
+    plain = linear(fan_in, fan_out, initialisation)
+    layer = FactorisedLinear(plain) if factorised else plain
     if adaptive == "none":
         return layer
     return AdaptiveSlope(layer, 1 if adaptive == "layer" else fan_out, float(adaptive_scale))

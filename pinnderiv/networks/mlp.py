@@ -29,6 +29,8 @@ class MLP(nn.Module):
         adaptive: activations σ(n a z) with a trained slope a (Jagtap, Kawaguchi &
             Karniadakis 2020): ``none``, or one slope a ``layer`` or a ``neuron``.
         adaptive_scale: their n, fixed; n a = 1 at the start.
+        factorised: hidden weights diag(eˢ) V with s and V trained (Wang, Wang, Seidman &
+            Perdikaris 2022).
         periodic_axes: columns along which the network has period 2, the width of
             the box if inputs are scaled to [-1, 1]; see
             :class:`~pinnderiv.networks.PeriodicEmbedding`.
@@ -49,6 +51,7 @@ class MLP(nn.Module):
         initialisation: str = "xavier",
         adaptive: str = "none",
         adaptive_scale: float = 10.0,
+        factorised: bool = False,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
     ) -> None:
@@ -58,7 +61,7 @@ class MLP(nn.Module):
         self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
         sizes = [self.embedding.outputs] + [width] * depth
         self.hidden = nn.ModuleList(
-            hidden_layer(fan_in, fan_out, initialisation, adaptive, adaptive_scale)
+            hidden_layer(fan_in, fan_out, initialisation, adaptive, adaptive_scale, factorised)
             for fan_in, fan_out in pairwise(sizes)
         )
         self.output = linear(width, outputs, initialisation)

@@ -30,6 +30,7 @@ class ModifiedMLP(nn.Module):
         initialisation: as for :class:`~pinnderiv.networks.MLP`.
         adaptive: as for :class:`~pinnderiv.networks.MLP`.
         adaptive_scale: as for :class:`~pinnderiv.networks.MLP`.
+        factorised: as for :class:`~pinnderiv.networks.MLP`.
         periodic_axes: as for :class:`~pinnderiv.networks.MLP`.
         harmonics: as for :class:`~pinnderiv.networks.MLP`.
 
@@ -48,6 +49,7 @@ class ModifiedMLP(nn.Module):
         initialisation: str = "xavier",
         adaptive: str = "none",
         adaptive_scale: float = 10.0,
+        factorised: bool = False,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
     ) -> None:
@@ -60,7 +62,8 @@ class ModifiedMLP(nn.Module):
             )
         self.activation = activation_function(activation)
         self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
-        embedded, options = self.embedding.outputs, (initialisation, adaptive, adaptive_scale)
+        embedded = self.embedding.outputs
+        options = (initialisation, adaptive, adaptive_scale, factorised)
         self.encoder_u = hidden_layer(embedded, width, *options)
         self.encoder_v = hidden_layer(embedded, width, *options)
         self.first = hidden_layer(embedded, width, *options)

@@ -35,6 +35,7 @@ class PirateNet(nn.Module):
             :class:`~pinnderiv.networks.FourierFeatures`.
         adaptive: as for :class:`~pinnderiv.networks.MLP`.
         adaptive_scale: as for :class:`~pinnderiv.networks.MLP`.
+        factorised: as for :class:`~pinnderiv.networks.MLP`.
         periodic_axes: as for :class:`~pinnderiv.networks.MLP`.
         harmonics: as for :class:`~pinnderiv.networks.MLP`.
 
@@ -54,6 +55,7 @@ class PirateNet(nn.Module):
         sigma: float | Sequence[float] = 1.0,
         adaptive: str = "none",
         adaptive_scale: float = 10.0,
+        factorised: bool = False,
         periodic_axes: Sequence[int] = (),
         harmonics: int = 1,
     ) -> None:
@@ -64,7 +66,7 @@ class PirateNet(nn.Module):
                 "width must be even in a PirateNet, whose features are as many cosines as sines; "
                 f"got {width}."
             )
-        options = (initialisation, adaptive, adaptive_scale)
+        options = (initialisation, adaptive, adaptive_scale, factorised)
         self.activation = activation_function(activation)
         self.embedding = PeriodicEmbedding(inputs, periodic_axes, harmonics)
         self.features = FourierFeatures(self.embedding.outputs, width // 2, sigma)
@@ -98,11 +100,13 @@ class PirateBlock(nn.Module):
         initialisation: str,
         adaptive: str,
         adaptive_scale: float,
+        factorised: bool,
     ) -> None:
         super().__init__()
         self.activation = activation
         self.layers = nn.ModuleList(
-            hidden_layer(width, width, initialisation, adaptive, adaptive_scale) for _ in range(3)
+            hidden_layer(width, width, initialisation, adaptive, adaptive_scale, factorised)
+            for _ in range(3)
         )
         self.alpha = nn.Parameter(torch.zeros(1))
 

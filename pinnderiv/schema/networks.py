@@ -32,6 +32,7 @@ class MLPConfig(NetworkConfig):
     initialisation: str = "xavier"
     adaptive: str = "none"
     adaptive_scale: float = 10.0
+    factorised: bool = False
 
 
 @dataclass

@@ -38,6 +38,7 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "modified": lambda: ModifiedMLP(3, 2, width=16, depth=3, activation="gelu"),
     "adaptive": lambda: MLP(3, 2, width=16, depth=2, adaptive="neuron"),
     "periodic": lambda: MLP(3, 2, width=16, depth=2, periodic_axes=[0, 2], harmonics=2),
+    "factorised": lambda: MLP(3, 2, width=16, depth=2, factorised=True),
     "pirate": lambda: opened(PirateNet(3, 2, width=16, depth=2)),
     "siren": lambda: Siren(3, 2, width=16, depth=2, omega_0=5.0),
     "scaled": lambda: Scaled(MLP(3, 2, width=16), [0.1, -1.0, 0.0], [0.7, 1.0, 3.0]),
