@@ -139,6 +139,11 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
         _require_finite(run, final, f"after step {progress.step}")
         progress.wall_seconds = before + time.perf_counter() - began
         save(run)
+        if (left := phases.slabs - 1 - progress.slab) > 0:
+            _log.warning(
+                f"{left} of {phases.slabs} slabs of time are untrained, and count in the error: "
+                "resume with a larger budget"
+            )
         error = run.accuracy.measure_all()
         if measured != progress.step:
             run.monitor.error(progress.step, error)

@@ -183,9 +183,12 @@ class Phases:
         """``converged``, ``phases_over`` or the limit of the budget that is reached, or None.
 
         A last phase that has used its length is not left: a resumed run that gives it more goes
-        on where it was. Only the last slab of time ends the run.
+        on where it was. A slab of time that is not the last ends the run only where it has used
+        up the budget of all.
         """
-        return None if progress.slab < self.slabs - 1 else self._reason_to_leave(progress)
+        if progress.slab < self.slabs - 1:
+            return self.budget.used_up(progress)
+        return self._reason_to_leave(progress)
 
     def slab_over(self, progress: Progress) -> bool:
         """Whether the slab of time under way is to be left for the next one."""

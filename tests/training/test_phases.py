@@ -84,6 +84,15 @@ def test_only_the_last_slab_ends_the_run() -> None:
     assert phases.reason_to_stop(progress) == "max_seconds"
 
 
+def test_a_slab_that_uses_up_all_ends_the_run() -> None:
+    """The others would be entered without a step; a resumed run begins them."""
+    progress, slabs = Progress(seconds=11.0, step=3), {"a": Adam()}
+    assert Phases(slabs, Budget(None, 10.0), slabs=3).reason_to_stop(progress) == "max_seconds"
+    more = Phases(slabs, Budget(None, 60.0), slabs=3)
+    assert more.reason_to_stop(progress) is None
+    assert not more.slab_over(progress)
+
+
 def test_an_optimiser_is_told_what_its_phase_may_still_use() -> None:
     phases = Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(None, 10.0))
     assert phases.seconds_left(Progress(seconds=2.0, phase_seconds=2.0)) == 3.0

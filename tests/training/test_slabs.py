@@ -154,7 +154,9 @@ def test_the_most_accurate_setting_works_in_slabs(
     assert outcome.error.relative_l2 < 1e-6
 
 
-def test_a_run_that_ends_early_is_measured_on_the_whole(small: Callable[..., Any]) -> None:
+def test_a_run_that_ends_early_is_measured_on_the_whole(
+    small: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """What the first slab alone reaches is no error of the solution."""
 
     class Stop(Monitor):
@@ -162,7 +164,9 @@ def test_a_run_that_ends_early_is_measured_on_the_whole(small: Callable[..., Any
             if record.step == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    run, outcome = small(max_steps=8, change=slabs(2), watchers=[Stop()]).train()
+    with caplog.at_level("WARNING"):
+        run, outcome = small(max_steps=8, change=slabs(2), watchers=[Stop()]).train()
+    assert "1 of 2 slabs of time are untrained" in caplog.text
     assert outcome.stop_reason == "SIGINT"
     assert run.progress.slab == 0
     assert outcome.error == run.accuracy.measure_all() != run.accuracy.measure()
