@@ -129,7 +129,8 @@ def train(run: Run, saved: Mapping[str, Any] | None = None) -> Outcome:
             if report.note:
                 progress.note = report.note
                 _log.info(report.note)
-            if report.stalled:
+            progress.out_of_time = report.out_of_time and phases.last(progress)
+            if report.stalled and not progress.out_of_time:
                 _begin_next_phase(run, stalled=True)
             if progress.step % run.checkpoint_every == 0:
                 _save_if_finite(run)

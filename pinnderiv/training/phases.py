@@ -27,6 +27,8 @@ class Progress:
         note: what that phase had to say of it.
         slab: index of the slab of time under way.
         slab_from_step, slab_from_seconds: what had been used when it began.
+        out_of_time: the last phase has a step to take that takes longer than is left. It is not
+            saved: a resumed run looks anew.
     """
 
     step: int = 0
@@ -41,9 +43,12 @@ class Progress:
     slab: int = 0
     slab_from_step: int = 0
     slab_from_seconds: float = 0.0
+    out_of_time: bool = False
 
     def state_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        state = asdict(self)
+        del state["out_of_time"]
+        return state
 
     def advance(self, seconds: float) -> None:
         """Counts one step that took ``seconds``."""
@@ -66,7 +71,7 @@ class Progress:
         self.slab_from_step, self.slab_from_seconds = self.step, self.seconds
         self.phase = self.phase_step = 0
         self.phase_seconds = 0.0
-        self.stalled = False
+        self.stalled = self.out_of_time = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ class Phases:
         optimiser = self.optimisers[progress.phase]
         if optimiser.steps is not None and progress.phase_step >= optimiser.steps:
             return True
-        if progress.phase == len(self.optimisers) - 1:
+        if self.last(progress):
             return False  # the last phase may use what the others left
         ends = self.budget.until_end_of_slab(progress, self.slabs).max_seconds
         if optimiser.time_share is None or ends is None:
@@ -197,13 +202,19 @@ class Phases:
     def _reason_to_leave(self, progress: Progress) -> str | None:
         if self.finished(progress):
             return "converged" if progress.stalled else "phases_over"
-        if progress.phase == len(self.optimisers) - 1 and self.over(progress):
+        if self.last(progress) and self.over(progress):
             return "phases_over"
+        if progress.out_of_time:
+            return "max_seconds"
         return self.budget.until_end_of_slab(progress, self.slabs).used_up(progress)
 
     def optimiser(self, progress: Progress) -> Optimiser:
         """The optimiser of the phase under way."""
         return self.optimisers[progress.phase]
+
+    def last(self, progress: Progress) -> bool:
+        """Whether the phase under way is the last one."""
+        return progress.phase == len(self.optimisers) - 1
 
     def name(self, progress: Progress) -> str:
         """The name of the phase under way, or of the last one."""

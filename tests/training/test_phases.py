@@ -93,6 +93,12 @@ def test_a_slab_that_uses_up_all_ends_the_run() -> None:
     assert not more.slab_over(progress)
 
 
+def test_a_last_step_that_will_not_fit_uses_up_the_time() -> None:
+    phases, progress = Phases({"a": Adam()}, Budget(None, 10.0)), Progress(out_of_time=True)
+    assert phases.reason_to_stop(progress) == "max_seconds"
+    assert phases.reason_to_stop(Progress(**progress.state_dict())) is None
+
+
 def test_an_optimiser_is_told_what_its_phase_may_still_use() -> None:
     phases = Phases({"a": Adam(time_share=0.5), "b": LBFGS()}, Budget(None, 10.0))
     assert phases.seconds_left(Progress(seconds=2.0, phase_seconds=2.0)) == 3.0

@@ -8,13 +8,17 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pinnderiv import derivatives
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP, RandomFeatureNetwork
 from pinnderiv.problems import CASES
+from pinnderiv.training.checkpoint import CheckpointFolder
 from pinnderiv.training.loop import train
 from pinnderiv.training.monitor import Monitor, StepRecord
 from pinnderiv.training.optimisers import (
@@ -24,7 +28,9 @@ from pinnderiv.training.optimisers import (
     LevenbergMarquardt,
     VariableProjection,
 )
+from pinnderiv.training.session import evaluate_session
 from pinnderiv.training.slabs import TimeSlabs
+from pinnderiv.training.tensorboard import TensorBoardMonitor
 
 
 def slabs(count: int) -> Callable[[Any], None]:
@@ -182,3 +188,20 @@ def test_evaluation_and_metrics_are_of_the_whole(small: Callable[..., Any]) -> N
     again, code, printed = made.session(resume=True)
     assert (again, code) == (None, 0)
     assert "training.max_steps" in printed
+
+
+def test_tensorboard_and_evaluation_know_the_slabs(small: Callable[..., Any]) -> None:
+    made = small(max_steps=4, change=slabs(2))
+    made.watchers = [TensorBoardMonitor(made.directory / "tensorboard", 1, "cpu")]
+    run, _ = made.train()
+    events = EventAccumulator(str(made.directory / "tensorboard"))
+    events.Reload()
+    assert [each.value for each in events.Scalars("slab")] == [1, 1, 2, 2]
+    config = made.config()
+    config.evaluate.quantities, config.evaluate.grid = ["u", "u_t"], 5
+    saved = CheckpointFolder(made.directory / "checkpoints").load()
+    where = evaluate_session(config, made.parts, made.directory, saved, Console(quiet=True))
+    table = np.load(where)
+    points = torch.stack([torch.tensor(table[name].ravel()) for name in ("x", "t")], dim=1)
+    expected = run.network(points).detach()[:, 0].numpy()
+    assert np.array_equal(table["u"].ravel(), expected)

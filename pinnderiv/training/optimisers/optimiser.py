@@ -28,6 +28,7 @@ class StepReport:
         learning_rate: the factor on the step (for a line search: the length it chose).
         evaluations: how often the loss and its gradient were computed.
         stalled: no step that lowers the loss was found; the phase has nothing left to do.
+        out_of_time: what is left to do takes longer than ``seconds_left``.
         note: what the user should know of a phase that ended, and what to try next.
     """
 
@@ -35,6 +36,7 @@ class StepReport:
     learning_rate: float
     evaluations: int = 1
     stalled: bool = False
+    out_of_time: bool = False
     note: str = ""
 
 

@@ -153,7 +153,7 @@ class VariableProjection(Optimiser):
             "as it was before: raise training.max_seconds, or take a smaller network.width"
         )
         evaluation = self._linear.evaluation(residual, few, ~self._hidden, matrix)
-        return StepReport(evaluation, 0.0, stalled=True, note=note)
+        return StepReport(evaluation, 0.0, stalled=True, out_of_time=True, note=note)
 
     def _solve(self, objective: LossObjective) -> float | None:
         """Puts the best output layer in; the loss there, or None if there is none."""

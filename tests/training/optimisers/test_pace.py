@@ -56,6 +56,7 @@ def test_a_solution_that_will_not_fit_is_left_out(objective: Callable[..., Objec
     optimiser.seconds_left = 1e-12
     report = optimiser.step(made)
     assert report.stalled
+    assert report.out_of_time
     assert "raise training.max_seconds" in report.note
     assert report.evaluation.finite
     assert torch.equal(made.vector(), before)
