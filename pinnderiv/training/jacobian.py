@@ -67,13 +67,18 @@ def jacobian_of_graph(residual: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     It is right for whatever autograd is right for, and asks nothing of the residual. The graph
     can be used once more.
     """
+    size = sum(each.numel() for each in parameters)
+    # where a residual branches, it may be a constant for now
+    if not residual.requires_grad:
+        return residual.new_zeros(len(residual), size)
     probe = torch.autograd.grad(residual.sum(), parameters, retain_graph=True, allow_unused=True)
     used = [each for each, found in zip(parameters, probe, strict=True) if found is not None]
+    if not used:
+        return residual.new_zeros(len(residual), size)
 
     def backward(cotangent: Tensor) -> tuple[Tensor, ...]:
         return torch.autograd.grad(residual, used, cotangent, retain_graph=True)
 
-    size = sum(each.numel() for each in parameters)
     rows = max(1, _BLOCK // max(size, _ALIVE * _largest(residual)))
     blocks = []
     for start in range(0, len(residual), rows):

@@ -98,13 +98,9 @@ class ResidualObjective(Objective):
             values = self._values()
             terms = {name: value.square().mean() for name, value in values.items()}
             loss = self._total(terms)
-            gradients: Sequence[Tensor | None] = [None] * len(self.parameters)
-            if loss.requires_grad:
-                gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+            gradient = self._gradient(loss)
         return Evaluation(
-            loss.detach(),
-            {name: term.detach() for name, term in terms.items()},
-            self.flat(gradients),
+            loss.detach(), {name: term.detach() for name, term in terms.items()}, gradient
         )
 
     def residuals(self, vector: Tensor) -> Tensor:
@@ -135,6 +131,12 @@ class ResidualObjective(Objective):
     def evaluation_at(self, before: Evaluation) -> Evaluation:
         terms = {name: value.square().mean() for name, value in self._detached().items()}
         return Evaluation(self._total(terms), terms, before.gradient)
+
+    def _gradient(self, scalar: Tensor) -> Tensor:
+        gradients: Sequence[Tensor | None] = [None] * len(self.parameters)
+        if scalar.requires_grad:
+            gradients = torch.autograd.grad(scalar, self.parameters, allow_unused=True)
+        return self.flat(gradients)
 
     def _in_place(self, vector: Tensor) -> Tensor:
         # for numbers alone they go where everything finds them, also what no module holds
@@ -300,8 +302,8 @@ class ResidualObjective(Objective):
         """
         with torch.enable_grad():
             joined = self._joined(self._values())
-            slopes = torch.autograd.grad(joined.square().sum(), self.parameters, allow_unused=True)
-        expected, gradient = joined.detach(), self.flat(slopes)
+            gradient = self._gradient(joined.square().sum())
+        expected = joined.detach()
         if not bool(torch.isfinite(expected).all() and torch.isfinite(gradient).all()):
             return
         # near a minimum r is a small difference of large numbers, of the size of J w

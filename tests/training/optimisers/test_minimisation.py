@@ -255,6 +255,23 @@ def test_a_loss_that_is_not_finite_is_named_and_leaves_the_parameters(
     assert all(map(torch.equal, before, net.parameters()))
 
 
+@pytest.mark.parametrize("optimiser", EVERY)
+@pytest.mark.parametrize("rows", [True, False])
+def test_a_residual_that_is_not_a_number_from_the_start(
+    optimiser: type[Optimiser], rows: bool
+) -> None:
+    net, x = network(), points()
+    with torch.no_grad():
+        net[0].weight[0, 0] = float("nan")
+    going = (
+        optimiser().on(net, lambda y: net(y) - 1, points=x)
+        if rows
+        else optimiser().on(net, lambda: net(x) - 1)
+    )
+    with pytest.raises(NonFiniteLossError, match="at step 1 the loss's term 'residual' is nan"):
+        going.step()
+
+
 @pytest.mark.parametrize("optimiser", SECOND_ORDER)
 def test_a_minimum_ends_in_a_report(optimiser: type[Optimiser]) -> None:
     x = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)

@@ -225,6 +225,18 @@ def test_autograd_inside_rows_is_refused_in_plain_words() -> None:
         made.linearise()
 
 
+def test_a_residual_that_branches_may_be_constant_for_a_while() -> None:
+    x = torch.tensor([2.0, 3.0], dtype=torch.float64, requires_grad=True)
+    made = ResidualObjective(
+        x, lambda: x[:1] if float(x[0].detach()) > 0 else torch.ones_like(x[:1])
+    )
+    assert made.linearise().jacobian.tolist() == [[1.0, 0.0]]
+    made.set_vector(-made.vector())
+    found = made.linearise()
+    assert found.residual.tolist() == [1.0] and found.jacobian.tolist() == [[0.0, 0.0]]
+    assert made.evaluate().gradient.tolist() == [0.0, 0.0]
+
+
 def test_another_number_of_residuals_must_be_announced() -> None:
     net, count = network(), [5]
     made = ResidualObjective(net, lambda: net(points(count[0])))
