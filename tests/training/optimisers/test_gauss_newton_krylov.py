@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP
-from pinnderiv.training.optimisers import GaussNewtonKrylov, LevenbergMarquardt
+from pinnderiv.training.optimisers import Adam, GaussNewtonKrylov, LevenbergMarquardt
 from pinnderiv.training.optimisers.bidiagonal import Bidiagonalisation, Products
 from pinnderiv.training.optimisers.least_squares import damped
 from pinnderiv.training.optimisers.row_jacobian import linearise
@@ -227,6 +227,20 @@ def test_residuals_that_are_not_finite_are_reported(objective) -> None:
     optimiser.begin(made)
     report = optimiser.step(made)
     assert not report.evaluation.finite and not report.stalled
+
+
+def test_a_run_hands_over_as_soon_as_adam_has_stalled(small: Callable[..., Any]) -> None:
+    """With a rate of next to nothing, at the end of its second pair of steps: long before 100."""
+    run, _ = small(
+        max_steps=7,
+        optimisers=lambda: {
+            "adam": Adam(lr=1e-12, patience=2, least_fall=0.5, steps=100),
+            "krylov": GaussNewtonKrylov(),
+        },
+    ).train()
+    assert run.progress.step == 7 and run.progress.phase_step == 3
+    assert run.phases.name(run.progress) == "krylov"
+    assert "fell by less than 50% in 2 steps" in run.progress.note
 
 
 def test_two_and_three_steps_of_a_run_are_five(small: Callable[..., Any]) -> None:
