@@ -16,7 +16,7 @@ from pinnderiv.derivatives import derivatives
 from pinnderiv.domains.grids import MAX_GRID_POINTS
 from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.problems import Problem
-from pinnderiv.training.tables import check_suffix, read_columns
+from pinnderiv.tables import check_suffix, read_columns
 
 _ROWS = 4096
 _GRID_POINTS = 10_000

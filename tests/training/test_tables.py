@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pinnderiv.errors import ConfigurationError
-from pinnderiv.training.tables import read_columns, write_columns
+from pinnderiv.tables import read_columns
+from pinnderiv.training.tables import write_columns
 
 COLUMNS = {"x": np.array([0.1, 1 / 3, -2e-300]), "t": np.array([1.0, 2.0, np.pi])}
 
