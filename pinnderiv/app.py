@@ -29,6 +29,7 @@ from rich.console import Console
 
 from pinnderiv.errors import ConfigurationError, NonFiniteLossError, PinnderivError, nearest
 from pinnderiv.hints import check_keys, unknown_key, wrong_value
+from pinnderiv.problem_files import problem_files
 from pinnderiv.schema import SCHEMAS, Mode, RunConfig
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def main() -> None:
     _failed.clear()
     try:
         _offer_own_optimiser()
+        _offer_problem_files()
         decorate = hydra.main(
             version_base="1.3", config_path=str(config_directory()), config_name=ROOT
         )
@@ -105,6 +107,7 @@ def register() -> None:
         "unique": lambda: _UNIQUE,
         "options": _options,
         "run_directory": lambda resume, run, new: str(_existing(resume or run) or new),
+        "problem_folder": lambda: str(config_directory() / "problem"),
         "output_subdir": lambda resume, run: None if resume or run or _is_used() else ".hydra",
     }
     for name, resolver in resolvers.items():
@@ -238,6 +241,14 @@ def _offer_own_optimiser() -> None:
         phases[name] = OmegaConf.merge(typed, values)
     ConfigStore.instance().store(group="optimiser", name=_OWN_OPTIMISER, node=phases)
     sys.argv = [*sys.argv[:index], f"optimiser={_OWN_OPTIMISER}", *sys.argv[index:]]
+
+
+def _offer_problem_files() -> None:
+    """Makes the files that ``problem=<path>.yaml`` names options of the group ``problem``."""
+    arguments, options = problem_files(sys.argv[1:])
+    for name, problem in options.items():
+        ConfigStore.instance().store(group="problem", name=name, node=problem)
+    sys.argv = [sys.argv[0], *arguments]
 
 
 def _overlaid(saved: Mapping[str, Any], given: DictConfig, allowed: tuple[str, ...]) -> DictConfig:

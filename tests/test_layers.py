@@ -20,7 +20,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "domains": {"errors"},
     "networks": {"errors"},
     "equations": {"errors", "derivatives"},
-    "problems": {"errors", "derivatives", "domains", "equations"},
+    "tables": {"errors"},
+    "problems": {"errors", "derivatives", "domains", "equations", "tables"},
+    "problem_files": {"errors", "schema", "hints"},
+    "json_schema": {"schema", "problems"},
     "training": {
         "errors",
         "schema",
@@ -29,13 +32,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "networks",
         "equations",
         "problems",
+        "tables",
         "__init__",
     },
     "optimisers": {"training"},
     "__init__": {"errors", "derivatives"},
     "__main__": {"app"},
 }
-MAY_IMPORT["app"] = MAY_IMPORT["training"] | {"training", "hints"}
+MAY_IMPORT["app"] = MAY_IMPORT["training"] | {"training", "hints", "problem_files"}
 
 # What comes from outside and is heavy, or belongs to one place: the paths that may import it.
 ONLY_IN = {

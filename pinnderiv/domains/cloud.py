@@ -147,7 +147,7 @@ class PointCloud(Domain):
         Raises:
             ArgumentError: there is no such piece, or it has fewer than ``n`` points.
         """
-        found, points = self._find(name), self._on(self._root(self._find(name)))
+        found, points = self._find(name), self._on(self.root(self._find(name)))
         keep = torch.ones(len(points), dtype=torch.bool)
         while found in self._where:
             found, predicate = self._where[found]

@@ -231,7 +231,7 @@ class Combination(Domain):
 
     def _root_face(self, part: Part) -> str:
         shape = self._shapes[part.leaf]
-        return shape._root(shape._find(part.face))
+        return shape.root(shape._find(part.face))
 
     def _part_proposal(self, part: Part) -> float:
         return self._shapes[part.leaf]._piece_proposal_measure(self._root_face(part))

@@ -186,7 +186,7 @@ class Domain(Shape):
         """
         found = self._find(name)
         if found in self._where:
-            proposed = self._piece_proposal_measure(self._root(found))
+            proposed = self._piece_proposal_measure(self.root(found))
             return proposed * self._fine_share_of(found).value
         return self._piece_measure(found)
 
@@ -198,7 +198,7 @@ class Domain(Shape):
         """
         found = self._find(name)
         if found in self._where:
-            proposed = self._piece_proposal_measure(self._root(found))
+            proposed = self._piece_proposal_measure(self.root(found))
             return proposed * self._fine_share_of(found).error
         return self._piece_measure_error(found)
 
@@ -219,7 +219,7 @@ class Domain(Shape):
             ArgumentError: no such piece.
             ShapeError: ``x`` is not (N, dim).
         """
-        found = self._root(self._find(name))
+        found = self.root(self._find(name))
         if x.dim() != 2 or x.shape[1] != self.dim:
             raise ShapeError(
                 f"x must be (N, {self.dim}), points on {name!r}; got {tuple(x.shape)}."
@@ -343,8 +343,8 @@ class Domain(Shape):
             raise unknown_name(kind, name, self.pieces, self.names)
         return BOUNDARY if name in (*self.whole, self.name) else name
 
-    def _root(self, name: str) -> str:
-        """The piece that predicates have cut a piece out of."""
+    def root(self, name: str) -> str:
+        """The piece that predicates have cut a piece out of; itself for any other."""
         while name in self._where:
             name = self._where[name][0]
         return name

@@ -122,7 +122,7 @@ class SpaceTime(Domain):
     def _piece_proposal_measure(self, name: str) -> float:
         if name in _ENDS:
             return self.space._proposal_measure()
-        root = self.space._root(self.space._find(name))
+        root = self.space.root(self.space._find(name))
         return self.space._piece_proposal_measure(root) * self._length
 
     def _share(self) -> float:
@@ -157,7 +157,7 @@ class SpaceTime(Domain):
         if name in _ENDS:
             return (x[:, -1] - (start if name == "initial" else end)).abs()
         space = self.space
-        return space._gap(space._root(space._find(name)), x[:, :-1])
+        return space._gap(space.root(space._find(name)), x[:, :-1])
 
     def _inside(self, x: Tensor) -> Tensor:
         return self.space.distance(x[..., :-1])

@@ -7,6 +7,7 @@ from pinnderiv.networks.initialisations import INITIALISATIONS
 from pinnderiv.networks.lift import TransfiniteLift
 from pinnderiv.networks.mlp import MLP
 from pinnderiv.networks.modified_mlp import ModifiedMLP
+from pinnderiv.networks.output_constraints import OutputConstraints
 from pinnderiv.networks.periodic import PeriodicEmbedding
 from pinnderiv.networks.pirate_net import PirateNet
 from pinnderiv.networks.random_features import RandomFeatureNetwork
@@ -22,6 +23,7 @@ __all__ = [
     "HardConstraint",
     "ModifiedMLP",
     "Normalise",
+    "OutputConstraints",
     "PeriodicEmbedding",
     "PirateNet",
     "RandomFeatureNetwork",

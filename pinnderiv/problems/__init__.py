@@ -1,9 +1,17 @@
 """Problems: an equation, a domain, conditions, and an exact solution to measure against."""
 
-from pinnderiv.problems.conditions import PeriodicCondition
+from pinnderiv.problems.conditions import (
+    AnyCondition,
+    Condition,
+    Flux,
+    Observations,
+    PeriodicCondition,
+    Relation,
+)
 from pinnderiv.problems.heat import HEAT_CASES, heat_case
+from pinnderiv.problems.pde import pde_problem
 from pinnderiv.problems.poisson import POISSON_CASES, poisson_case
-from pinnderiv.problems.problem import Condition, Problem
+from pinnderiv.problems.problem import Problem
 from pinnderiv.problems.wave import WAVE_CASES, wave_case
 
 CASES = {
@@ -18,10 +26,15 @@ __all__ = [
     "HEAT_CASES",
     "POISSON_CASES",
     "WAVE_CASES",
+    "AnyCondition",
     "Condition",
+    "Flux",
+    "Observations",
     "PeriodicCondition",
     "Problem",
+    "Relation",
     "heat_case",
+    "pde_problem",
     "poisson_case",
     "wave_case",
 ]

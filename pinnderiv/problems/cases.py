@@ -9,8 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from pinnderiv.domains import Box, Domain, SpaceTime
 from pinnderiv.equations import Equation
-from pinnderiv.problems.conditions import dirichlet_and_initial, periodic_and_initial
-from pinnderiv.problems.problem import Field, Problem
+from pinnderiv.problems.conditions import Field
+from pinnderiv.problems.from_solution import dirichlet_and_initial, periodic_and_initial
+from pinnderiv.problems.problem import Problem
 
 Numbers = float | Sequence[float]
 """One number for all axes, or one an axis."""

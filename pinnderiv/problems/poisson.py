@@ -10,7 +10,8 @@ import torch
 from pinnderiv.equations import Poisson
 from pinnderiv.problems.cases import Case, Numbers, Setting, assemble, coordinate_names
 from pinnderiv.problems.choices import Frequencies, choose
-from pinnderiv.problems.problem import Field, Problem
+from pinnderiv.problems.conditions import Field
+from pinnderiv.problems.problem import Problem
 from pinnderiv.problems.solutions import (
     AxisSum,
     Elementwise,

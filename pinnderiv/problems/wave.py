@@ -11,7 +11,8 @@ from pinnderiv.equations import Wave
 from pinnderiv.errors import ArgumentError
 from pinnderiv.problems.cases import Case, Numbers, Setting, assemble, coordinate_names
 from pinnderiv.problems.choices import Frequencies, choose
-from pinnderiv.problems.problem import Field, Problem
+from pinnderiv.problems.conditions import Field
+from pinnderiv.problems.problem import Problem
 from pinnderiv.problems.solutions import Mode, PlaneWave, SineProduct, Superposition
 
 

@@ -32,12 +32,12 @@ class LossConfig:
     updates.
     """
 
-    weights: dict[str, float] = field(
+    weights: dict[str, float | None] = field(
         default_factory=lambda: {
             "equation": 1.0,
-            "walls": 100.0,
-            "initial": 100.0,
-            "initial_velocity": 10.0,
+            "walls": None,
+            "initial": None,
+            "initial_velocity": None,
         }
     )
     balance: BalanceKind = BalanceKind.none

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pinnderiv.schema.missing import MISSING
@@ -53,8 +53,33 @@ class PoissonConfig(ProblemConfig):
     case: str = "poisson"
 
 
+@dataclass
+class PDEConfig:
+    """Any PDE: docs/problems.md says what each key can hold.
+
+    ``folder`` is where the names of files begin; for a problem in a file of its own, that file's
+    folder.
+    """
+
+    _target_: str = "pinnderiv.problems.pde_problem"
+    name: str = "pde"
+    title: str | None = None
+    coordinates: list[str] = MISSING
+    outputs: list[str] = field(default_factory=lambda: ["u"])
+    time: Any = None
+    domain: Any = MISSING
+    parameters: dict[str, Any] = field(default_factory=dict)
+    equation: Any = MISSING
+    source: Any = None
+    conditions: dict[str, Any] = field(default_factory=dict)
+    exact: Any = None
+    reference: str | None = None
+    folder: str | None = None
+
+
 PROBLEMS: dict[str, type] = {
     "schema/problem/heat": HeatConfig,
     "schema/problem/wave": WaveConfig,
     "schema/problem/poisson": PoissonConfig,
+    "schema/problem/pde": PDEConfig,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ class _Part:
     Attributes:
         ansatz: of the slab.
         points: float64 (N, D).
-        exact: the solution there, float64 (N, 1).
+        exact: the solution there, float64 (N, M).
         wanted: what the trained part must be there; None until the slab has begun.
     """
 
@@ -53,11 +54,13 @@ class _Part:
 class Accuracy:
     """Measures the error at points that training never sees.
 
-    They are a regular grid, ends included, in up to three coordinates (1001, 101² or 25³
-    points), and 10,000 uniform random points in more, from a seed of their own.
+    Where the problem has an exact solution they are a regular grid, ends included, in up to three
+    coordinates (1001, 101² or 25³ points, those in the domain), and 10,000 uniform random points in
+    more, from a seed of their own. Else they are those of its reference values; without either the
+    error is not a number.
 
     Args:
-        problem: has the exact solution.
+        problem: has the exact solution, or reference values.
         ansatz: the network is its trained part; for slabs of time one each, in their order.
         seed: the run's seed.
         dtype, device: where the network is.
@@ -74,23 +77,17 @@ class Accuracy:
         dtype: torch.dtype,
         device: torch.device | str,
     ) -> None:
-        domain = problem.domain
-        if domain.dim in _GRID:
-            points = domain.grid(_GRID[domain.dim])
-        else:
-            sampler = UniformSampler(seed=child_seed(seed, "evaluation"))
-            points = domain.interior(sampler.draw(_SAMPLES, domain.dim))
-        points = points.to(device)
-        # both in float64, whatever the network's precision is
-        exact = problem.exact(points).detach()
+        points, exact = _wanted(problem, seed)
+        points, exact = points.to(device), exact.to(device)
         size = exact.norm()
-        if not (torch.isfinite(size) and size > 0.0):
+        if len(exact) and not (torch.isfinite(size) and size > 0.0):
             raise ConfigurationError(
                 f"the exact solution of problem {problem.name!r} is "
                 f"{'zero' if size == 0 else 'not finite'} wherever the error is measured, so "
                 "that a relative error has no meaning: choose other problem.amplitudes or "
                 "problem.frequencies"
             )
+        self.outputs = problem.outputs
         ansatzes = [ansatz] if isinstance(ansatz, Ansatz) else list(ansatz)
         ends = [each.problem.domain.upper[-1] for each in ansatzes[:-1]]
         slab = torch.bucketize(points[:, -1].contiguous(), torch.tensor(ends).to(points))
@@ -114,7 +111,18 @@ class Accuracy:
         """The error over all of time, with slabs that have not begun as they are."""
         return self._measure(self._parts)
 
+    def by_output(self) -> dict[str, float]:
+        """The relative L2 error of each output over all of time; empty where nothing is known."""
+        if not sum(len(part.points) for part in self._parts):
+            return {}
+        with torch.no_grad():
+            error = torch.cat([self._error(part) for part in self._parts]).norm(dim=0)
+        size = torch.cat([part.exact for part in self._parts]).norm(dim=0)
+        return dict(zip(self.outputs, (error / size).tolist(), strict=True))
+
     def _measure(self, parts: list[_Part]) -> Error:
+        if not sum(len(part.points) for part in parts):
+            return Error(math.nan, math.nan)
         with torch.no_grad():
             error = torch.cat([self._error(part) for part in parts])
             size = torch.cat([part.exact for part in parts]).norm()
@@ -126,3 +134,20 @@ class Accuracy:
         if part.wanted is None:
             return values - (part.exact - part.ansatz.known(part.points))
         return values - part.wanted
+
+
+def _wanted(problem: Problem, seed: int) -> tuple[Tensor, Tensor]:
+    """Points, and the solution there, in float64 whatever the network's precision is."""
+    domain = problem.domain
+    if problem.measured is not None:
+        return problem.measured.points, problem.measured.values
+    if problem.solution is None:
+        return torch.zeros(0, domain.dim).double(), torch.zeros(0, len(problem.outputs)).double()
+    if domain.dim in _GRID:
+        points = domain.grid(_GRID[domain.dim])
+        # the grid is that of the bounding box
+        points = points[domain.contains(points)]
+    else:
+        sampler = UniformSampler(seed=child_seed(seed, "evaluation"))
+        points = domain.sample(sampler, _SAMPLES)
+    return points, problem.exact(points).detach()

@@ -1,10 +1,10 @@
 """The form of the solution: u = g + v, g known beforehand and v trained.
 
 With hard constraints g is the lift of the boundary and initial values and v is the network times
-a factor that vanishes there; with soft ones g is zero and v the network. The equations here are
-linear, so L u = f is L v = f − L g. The right-hand side depends on the points alone: the lift, of
+a factor that vanishes there; with soft ones g is zero and v the network. Where the equation is
+linear, L u = f is L v = f − L g. The right-hand side depends on the points alone: the lift, of
 3^d evaluations of the data a point, is differentiated once for each set of points and not at
-every step.
+every step. A nonlinear equation takes u as a whole.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError, ConfigurationError
-from pinnderiv.networks import HardConstraint, Scaled
-from pinnderiv.problems import Problem
+from pinnderiv.networks import HardConstraint, OutputConstraints, Scaled
+from pinnderiv.problems import AnyCondition, Problem
 
 # Rows at a time for lifts of few terms; of more, fewer rows.
 _ROWS = 1024
@@ -49,9 +49,11 @@ class Ansatz:
         constraint: ``hard``, ``soft``, or ``auto`` (hard where the problem allows it).
 
     Attributes:
-        u: the solution, (N, D) -> (N, 1).
-        v: its trained part, (N, D) -> (N, 1).
-        hard: whether u meets the conditions by construction.
+        u: the solution, (N, D) -> (N, M).
+        v: its trained part, (N, D) -> (N, M); all of u where the equation or a condition that is
+            left to the loss is not linear.
+        hard: whether u meets conditions by construction.
+        conditions: those that are left to the loss.
         why_soft: what stood against it if ``auto`` took soft constraints, else empty.
 
     Raises:
@@ -66,24 +68,45 @@ class Ansatz:
         sizes: dict[str, Any] = {"inputs": problem.domain.dim, "outputs": len(problem.outputs)}
         if problem.periodic_axes and constraint != "soft":
             sizes["periodic_axes"] = problem.periodic_axes
-        scaled = Scaled(make_network(**sizes), lower, upper)
-        self.u: nn.Module = scaled
-        self.v: nn.Module = scaled
+        self.u: nn.Module = Scaled(make_network(**sizes), lower, upper)
         self.why_soft = ""
+        met: set[str] = set()
         if constraint != "soft":
             try:
-                constrained = HardConstraint(scaled, **problem.constraint())
-                self.u, self.v = constrained, _TrainedPart(constrained)
+                met = self._build_in(self.u)
             except ArgumentError as error:
                 if constraint == "hard":
                     raise ConfigurationError(
                         f"constraint=hard cannot be used here: {error} (constraint=soft)"
                     ) from error
                 self.why_soft = str(error)
-        self.hard = isinstance(self.u, HardConstraint)
+        self.hard = bool(met)
+        self.conditions = tuple(each for each in problem.conditions if each.name not in met)
+        self.v: nn.Module = self.u
+        linear = problem.equation.linear and all(each.splits for each in self.conditions)
+        if linear and isinstance(self.u, HardConstraint | OutputConstraints):
+            self.v = _TrainedPart(self.u)
+
+    def _build_in(self, network: nn.Module) -> set[str]:
+        """Gives u the form that meets conditions; returns their names.
+
+        Raises:
+            ArgumentError: nothing can be built in.
+        """
+        problem = self.problem
+        every = [problem.hard(output) for output in range(len(problem.outputs))]
+        parts = {output: part for output, part in enumerate(every) if part is not None}
+        if not parts:
+            problem.constraint()  # says why
+        if len(problem.outputs) == 1:
+            self.u = HardConstraint(network, **parts[0].arguments)
+        else:
+            arguments = {output: part.arguments for output, part in parts.items()}
+            self.u = OutputConstraints(network, arguments, len(problem.outputs))
+        return {name for part in parts.values() for name in part.met}
 
     def source(self, points: Tensor) -> Tensor:
-        """f − L g at the points, (N, D) -> (N, 1), in the dtype of ``points``."""
+        """f − L g at the points, (N, D) -> (N, equations), in the dtype of ``points``."""
         # in float32, second derivatives of the lift would add noise to the right-hand side
         exact = points.double()
         source = self.problem.source(exact).detach()
@@ -98,17 +121,33 @@ class Ansatz:
             )
         return source.to(points.dtype)
 
+    def data(self, condition: AnyCondition, points: Tensor, normals: Tensor | None) -> Tensor:
+        """What is known for a condition at points (N, D) of its piece: its own data, less B g."""
+        exact = points.double()
+        data = condition.data(exact, normals)
+        given = self._given()
+        if given is not None:
+            output = getattr(condition, "output", 0)
+            known = condition.apply(given, exact, data).detach()
+            column = known if output is None or known.shape[1] == 1 else known[:, output, None]
+            data = torch.cat([data[:, :1] - column, data[:, 1:]], dim=1)
+        return data.to(points.dtype)
+
     def known(self, points: Tensor) -> Tensor:
-        """g at the points, float64 (N, 1)."""
+        """g at the points, float64 (N, M)."""
         given = self._given()
         exact = points.double()
         if given is None:
-            return torch.zeros_like(exact[:, :1])
+            return exact.new_zeros(len(exact), len(self.problem.outputs))
         with torch.no_grad():
             return _by_rows("the boundary values continued inside", given, exact, given.terms)
 
     def _given(self) -> Given | None:
-        """g as a module of its own in float64, or None where it is zero."""
+        """g as a module of its own in float64, or None where it is zero or a part of v."""
+        if self.v is self.u:
+            return None
+        if isinstance(self.u, OutputConstraints):
+            return _LiftOf(copy.deepcopy(self.u).double()) if self.u.terms else None
         lift = self.u.lift if isinstance(self.u, HardConstraint) else None
         return None if lift is None else copy.deepcopy(lift).double()
 
@@ -137,11 +176,26 @@ def _by_rows(what: str, function: Callable[[Tensor], Tensor], points: Tensor, te
 
 
 class _TrainedPart(nn.Module):
-    """The second summand of a :class:`HardConstraint`: its factor times its network."""
+    """The second summand of a constraint: its factor times its network."""
 
-    def __init__(self, constraint: HardConstraint) -> None:
+    def __init__(self, constraint: HardConstraint | OutputConstraints) -> None:
         super().__init__()
         self.constraint = constraint
 
     def forward(self, x: Tensor) -> Tensor:
         return self.constraint.factor(x) * self.constraint.network(x)
+
+
+class _LiftOf(nn.Module):
+    """The first summand of the constraints of several outputs."""
+
+    def __init__(self, constraint: OutputConstraints) -> None:
+        super().__init__()
+        self.constraint = constraint
+
+    @property
+    def terms(self) -> int:
+        return self.constraint.terms
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.constraint.lift(x)

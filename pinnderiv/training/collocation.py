@@ -21,7 +21,9 @@ from pinnderiv.training.adaptive import Adaptive, Known, Supply
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.seeding import child_seed
 
-INTERIOR = "interior"
+INTERIOR, WALLS = "interior", "walls"
+# Places that one configuration gives numbers for, whatever the problem.
+COMMON = (INTERIOR, WALLS, "initial")
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class Points:
 
     Attributes:
         interior: (N, D), where the equation is asked to hold.
-        source: (N, 1), what L v must be there (see :mod:`pinnderiv.training.ansatz`).
-        pieces: for each piece of the boundary in use, points (N_piece, D) on it.
-        values: for each condition in use, its values (N_piece, 1) at its piece's points.
+        source: (N, equations), what L v must be there (see :mod:`pinnderiv.training.ansatz`).
+        pieces: for each place where a condition holds, points (N_place, D).
+        values: for each condition in use, what is known at the points of its place.
     """
 
     interior: Tensor
@@ -87,10 +89,12 @@ class Collocation:
             )
         self.problem = problem
         self.ansatz = ansatz
-        self.conditions = () if ansatz.hard else problem.conditions
+        self.conditions = ansatz.conditions
         self.resample_every = resample_every
         self.dtype, self.device = dtype, torch.device(device)
-        names = [INTERIOR, *dict.fromkeys(each.piece for each in self.conditions)]
+        # what is drawn in each place: a condition with points of its own draws nothing
+        self._drawn = {each.place: each for each in self.conditions if each.points is None}
+        names = [INTERIOR, *self._drawn]
         self.counts = {name: _count(counts, name) for name in names}
         self.samplers = {name: sampler(seed=child_seed(seed, "points", name)) for name in names}
         self.adaptive = adaptive
@@ -179,19 +183,26 @@ class Collocation:
 
     def _fresh(self, count: int) -> Known:
         domain = self.problem.domain
-        unit = self.samplers[INTERIOR].draw(count, domain.dim)
-        points = self._cast(domain.interior(unit))
+        points = self._cast(domain.sample(self.samplers[INTERIOR], count))
         return Known(points, self.ansatz.source(points))
 
     def _with_pieces(self, points: Points) -> Points:
         """The points with new ones on the boundary."""
-        domain = self.problem.domain
-        pieces = {
-            name: self._cast(domain.on_piece(name, sampler.draw(self.counts[name], domain.dim)))
-            for name, sampler in self.samplers.items()
-            if name != INTERIOR
+        exact = {
+            place: (each.surface or self.problem.domain).sample_piece(
+                each.piece, self.samplers[place], self.counts[place]
+            )
+            for place, each in self._drawn.items()
         }
-        values = {each.name: each.value(pieces[each.piece]).detach() for each in self.conditions}
+        exact |= {each.place: each.points for each in self.conditions if each.points is not None}
+        values = {}
+        for each in self.conditions:
+            at, normals = exact[each.place].to(self.device), None
+            if each.needs_normals:
+                surface = each.surface or self.problem.domain
+                normals = surface.normals(each.piece, exact[each.place]).to(self.device)
+            values[each.name] = self._cast(self.ansatz.data(each, at, normals))
+        pieces = {place: self._cast(points) for place, points in exact.items()}
         return replace(points, pieces=pieces, values=values)
 
     def _cast(self, tensor: Tensor) -> Tensor:
@@ -199,11 +210,13 @@ class Collocation:
 
 
 def _count(counts: Mapping[str, int], name: str) -> int:
-    if name not in counts:
+    """How many points are drawn in a place; on a piece that is not named as many as on walls."""
+    found = counts.get(name) if name in COMMON else counts.get(name, counts.get(WALLS))
+    if found is None:
         raise ConfigurationError(
             f"sampler.points says nothing of '{name}': add +sampler.points.{name}=<number>; "
             f"it has {', '.join(counts) or 'no entries'}"
         )
-    if counts[name] < 1:
-        raise ConfigurationError(f"sampler.points.{name} must be at least 1, got {counts[name]}")
-    return int(counts[name])
+    if found < 1:
+        raise ConfigurationError(f"sampler.points.{name} must be at least 1, got {found}")
+    return int(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import time
 from collections import deque
@@ -43,7 +44,8 @@ class _Pace(Monitor):
 
     @property
     def error_text(self) -> str:
-        return "--" if self._error is None else f"{self._error.relative_l2:.2e}"
+        unknown = self._error is None or math.isnan(self._error.relative_l2)
+        return "--" if self._error is None or unknown else f"{self._error.relative_l2:.2e}"
 
     def left(self, run: RunFacts, record: StepRecord) -> str:
         """Training time left: what the budget allows in seconds, and in steps at this pace."""
@@ -155,8 +157,16 @@ def progress_monitors(style: str, console: Console) -> list[Monitor]:
 def print_summary(metrics: Mapping[str, Any], directory: Path, console: Console) -> None:
     """Says how the run ended, where everything is, and what to type next."""
     table = Table.grid(padding=(0, 2))
-    table.add_row("relative L2 error", f"[bold]{metrics['relative_l2']:.3e}[/bold]")
-    table.add_row("largest error", f"{metrics['max_error']:.3e}")
+    if math.isnan(metrics["relative_l2"]):
+        table.add_row("error", "not measured: the problem has neither exact nor reference")
+    else:
+        table.add_row("relative L2 error", f"[bold]{metrics['relative_l2']:.3e}[/bold]")
+        table.add_row("largest error", f"{metrics['max_error']:.3e}")
+    for name, value in metrics.get("relative_l2_by_output", {}).items():
+        table.add_row(f"  of {name}", f"{value:.3e}")
+    for name, found in metrics.get("estimates", {}).items():
+        true = "" if found["true"] is None else f", true value {found['true']:.6g}"
+        table.add_row(name, f"{found['value']:.6g}{true}")
     table.add_row("loss", f"{metrics['loss']:.3e}")
     table.add_row(
         "steps",

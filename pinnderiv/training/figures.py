@@ -30,40 +30,43 @@ class Slice:
         label: which slice, such as ``t = 0.5``; empty where it is the whole domain.
         axes: the coordinates' values along the one or two axes of the figure.
         names: their names.
-        solution, reference: arrays over the axes.
+        solution: array over the axes, not a number outside the domain.
+        reference: the exact one, or None where it is not known.
     """
 
     label: str
     axes: tuple[np.ndarray, ...]
     names: tuple[str, ...]
     solution: np.ndarray
-    reference: np.ndarray
+    reference: np.ndarray | None
 
 
 def solution_figures(
     problem: Problem, network: Function, dtype: torch.dtype, device: torch.device | str
 ) -> dict[str, Figure]:
-    """The figures ``solution`` (beside the reference) and ``error``.
+    """The figures ``solution`` (beside the exact one) and ``error``.
 
     In one or two coordinates the whole domain is drawn. In more, the plane of the first two
     coordinates through the middle of the others; with time among those, at its start, its
-    middle and its end.
+    middle and its end. Outside the domain nothing is drawn. With several outputs there is a pair
+    of figures for each, ``solution_u`` and ``error_u``; without an exact solution no error.
     """
-    slices = [_evaluate(problem, network, fixed, dtype, device) for fixed in _slices(problem)]
-    error = [np.abs(each.solution - each.reference) for each in slices]
-    return {
-        "solution": _draw(
-            problem.title,
-            slices,
-            {
-                "network": [each.solution for each in slices],
-                "reference": [each.reference for each in slices],
-            },
-        ),
-        "error": _draw(
-            f"{problem.title}: absolute error", slices, {"|network − reference|": error}
-        ),
-    }
+    planes = _slices(problem)
+    found: dict[str, Figure] = {}
+    for output, name in enumerate(problem.outputs):
+        slices = [_evaluate(problem, network, fixed, output, dtype, device) for fixed in planes]
+        ending = f"_{name}" if len(problem.outputs) > 1 else ""
+        title = problem.title + (f": {name}" if ending else "")
+        rows = {"network": [each.solution for each in slices]}
+        exact = [each.reference for each in slices if each.reference is not None]
+        if exact:
+            rows["reference"] = exact
+            gap = [np.abs(s.solution - r) for s, r in zip(slices, exact, strict=True)]
+            found[f"error{ending}"] = _draw(
+                f"{title}: absolute error", slices, {"|network − reference|": gap}
+            )
+        found[f"solution{ending}"] = _draw(title, slices, rows)
+    return found
 
 
 def history_figure(history: History, terms: tuple[str, ...]) -> Figure:
@@ -97,6 +100,7 @@ def _evaluate(
     problem: Problem,
     network: Function,
     fixed: dict[int, float],
+    output: int,
     dtype: torch.dtype,
     device: torch.device | str,
 ) -> Slice:
@@ -113,8 +117,13 @@ def _evaluate(
     for axis, value in fixed.items():
         points[:, axis] = value
     with torch.no_grad():
-        solution = network(points.to(device=device, dtype=dtype)).cpu().double()
-        reference = problem.exact(points)
+        inside = problem.domain.contains(points)
+        nowhere = torch.full((len(points),), torch.nan, dtype=torch.float64)
+        found = network(points.to(device=device, dtype=dtype)).cpu().double()[:, output]
+        solution, reference = torch.where(inside, found, nowhere), None
+        if problem.solution is not None:
+            exact = torch.where(inside, problem.exact(points)[:, output], nowhere)
+            reference = exact.reshape(mesh[0].shape).numpy()
     shown = list(fixed.items()) if len(fixed) <= 3 else []
     label = ", ".join(f"{problem.coordinates[axis]} = {value:.3g}" for axis, value in shown)
     return Slice(
@@ -122,7 +131,7 @@ def _evaluate(
         tuple(line.numpy() for line in lines),
         tuple(problem.coordinates[axis] for axis in free),
         solution.reshape(mesh[0].shape).numpy(),
-        reference.reshape(mesh[0].shape).numpy(),
+        reference,
     )
 
 
@@ -145,8 +154,8 @@ def _draw(title: str, slices: list[Slice], rows: dict[str, list[np.ndarray]]) ->
         axes.legend()
         return figure
     grid = figure.subplots(*shape, squeeze=False).reshape(-1)
-    low = min(values.min() for row in rows.values() for values in row)
-    high = max(values.max() for row in rows.values() for values in row)
+    low = min(np.nanmin(values) for row in rows.values() for values in row)
+    high = max(np.nanmax(values) for row in rows.values() for values in row)
     for axes, (row, column) in zip(grid, panels, strict=True):
         part = slices[column]
         # time reads better along the horizontal axis
@@ -162,7 +171,8 @@ def _draw(title: str, slices: list[Slice], rows: dict[str, list[np.ndarray]]) ->
             shown,
             vmin=low,
             vmax=high,
-            shading="gouraud",
+            # smooth shading knows no gaps
+            shading="nearest" if np.isnan(shown).any() else "gouraud",
             rasterized=True,
         )
         title = ", ".join(filter(None, (row, part.label)))

@@ -162,6 +162,7 @@ def save(run: Run) -> None:
         {
             "progress": progress.state_dict(),
             "network": run.network.state_dict(),
+            "unknowns": run.objective.loss.unknowns.state_dict(),
             "phases": list(phases.names),
             "slabs": phases.slabs,
             "optimiser": {} if over else phases.optimiser(progress).state_dict(),
@@ -182,6 +183,7 @@ def restore(run: Run, saved: Mapping[str, Any]) -> None:
     phases = run.phases
     require_same_phases(saved, phases.names, phases.slabs)
     load_network(run.network, saved["network"])
+    load_network(run.objective.loss.unknowns, saved.get("unknowns", {}))
     run.progress.__dict__.update(saved["progress"])
     if run.progress.slab > 0:
         _enter_slab(run)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.errors import CheckpointError, ConfigurationError
-from pinnderiv.problems import Condition, Problem
+from pinnderiv.problems import AnyCondition, Problem
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.balancing import Balance
 from pinnderiv.training.causality import Causality
@@ -22,14 +22,16 @@ class Part(NamedTuple):
     """One term of a loss.
 
     Attributes:
-        residual: ``residual(u, points, known, **options)``, (N, 1).
+        residual: ``residual(u, points, known, **options)``, (N, R).
         points: where it is asked for, (N, D).
-        known: what is known there, (N, 1).
+        known: what is known there, (N, K).
+        components: R.
     """
 
     residual: Callable[..., Tensor]
     points: Tensor
     known: Tensor
+    components: int = 1
 
 
 class Loss(nn.Module):
@@ -71,7 +73,9 @@ class Loss(nn.Module):
         self.problem = problem
         self.options = options
         self.network = ansatz.v
-        self.conditions: tuple[Condition, ...] = () if ansatz.hard else problem.conditions
+        # so that unknown coefficients are among the parameters of the loss
+        self.unknowns = problem.equation.unknowns
+        self.conditions: tuple[AnyCondition, ...] = ansatz.conditions
         self.names = (EQUATION, *(each.name for each in self.conditions))
         for name, weight in weights.items():
             if not 0.0 <= weight < float("inf"):
@@ -97,10 +101,12 @@ class Loss(nn.Module):
     def parts(self, points: Points) -> dict[str, Part]:
         """What each term asks for, and where."""
         equation = self.problem.equation.residual
-        parts = {EQUATION: Part(equation, points.interior, points.source)}
+        count = self.problem.equation.count
+        parts = {EQUATION: Part(equation, points.interior, points.source, count)}
         for each in self.conditions:
-            piece, values = points.pieces[each.piece], points.values[each.name]
-            parts[each.name] = Part(each.residual, piece, values)
+            piece, values = points.pieces[each.place], points.values[each.name]
+            components = each.components(len(self.problem.outputs))
+            parts[each.name] = Part(each.residual, piece, values, components)
         return parts
 
     def forward(self, points: Points) -> dict[str, Tensor]:
@@ -108,14 +114,21 @@ class Loss(nn.Module):
         return {name: self._residual(part) for name, part in self.parts(points).items()}
 
     def equation_residual(self, interior: Tensor, source: Tensor) -> Tensor:
-        """The equation's residual at points (N, D) whose source (N, 1) is known, (N,)."""
-        return self._residual(Part(self.problem.equation.residual, interior, source))
+        """The equation's residual at points (N, D) whose source is known, (N,).
+
+        For a system it is the root of the mean square over its equations.
+        """
+        residual = self._residual(Part(self.problem.equation.residual, interior, source))
+        if self.problem.equation.count == 1:
+            return residual
+        return residual.view(len(interior), -1).square().mean(dim=1).sqrt()
 
     def row_weight(self, name: str, points: Points) -> Tensor:
         """What the square of each residual of a term counts in the term's mean, (N_term,)."""
+        part = self.parts(points)[name]
         if name == EQUATION and self.causality is not None:
-            return self.causality.at(points.interior)
-        return torch.ones_like(self.parts(points)[name].points[:, 0])
+            return self.causality.at(points.interior).repeat_interleave(part.components)
+        return part.points.new_ones(len(part.points) * part.components)
 
     def row_scale(self, name: str, points: Points) -> Tensor:
         """√(weight / N_term), times the root of the row's causal weight, (N_term,).
@@ -180,14 +193,15 @@ class Loss(nn.Module):
         return changed
 
     def moving_weights(self) -> dict[str, float]:
-        """What :meth:`update` changes, by the names of curves; empty if it changes nothing."""
+        """What moves beside the terms, by the names of curves: weights, and unknown numbers."""
         moving: dict[str, float] = {}
         if self.balance is not None:
             moving |= {f"weight/{name}": weight for name, weight in self.weights.items()}
         if self.causality is not None:
             moving["causal/smallest_weight"] = float(self.causality.weights.min())
             moving["causal/epsilon"] = self.causality.epsilon
-        return moving
+        found = self.problem.equation.estimates()
+        return moving | {f"estimate/{name}": value for name, value in found.items()}
 
     def weighting_state(self) -> dict[str, Any]:
         """What the next :meth:`update` depends on (``state_dict`` is the network's)."""

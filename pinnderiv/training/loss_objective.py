@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
 from pinnderiv.errors import ConfigurationError
-from pinnderiv.problems.problem import Field
 from pinnderiv.training.collocation import Collocation, Points
 from pinnderiv.training.jacobian import jacobian_of_rows
-from pinnderiv.training.loss import EQUATION, Loss
+from pinnderiv.training.loss import Loss, Part
 from pinnderiv.training.objective import Evaluation, Linearisation, Objective
 
 
@@ -53,17 +52,10 @@ class LossObjective(Objective):
     def linearise(self) -> Linearisation:
         """The scaled residuals and their Jacobian, in the order of :meth:`residuals`."""
         loss, points = self.loss, self.collocation.points
-        # inside vmap nothing can be examined: the network was, when the loss was first evaluated
-        options = {**loss.options, "check": False, "chunk_size": None}
-
-        def equation(u: Field, row: Tensor, known: Tensor) -> Tensor:
-            return loss.problem.equation.residual(u, row, known, **options)
-
-        blocks = {EQUATION: self._rows(equation, points.interior, points.source)}
-        for condition in loss.conditions:
-            term = partial(condition.residual, **options)
-            piece, values = points.pieces[condition.piece], points.values[condition.name]
-            blocks[condition.name] = self._rows(term, piece, values)
+        blocks = {
+            name: jacobian_of_part(loss, part, self.parameters)
+            for name, part in loss.parts(points).items()
+        }
         residuals, jacobians, terms = [], [], {}
         for name, (values, gradients) in blocks.items():
             scale = loss.row_scale(name, points)
@@ -77,22 +69,29 @@ class LossObjective(Objective):
             terms = self.loss.terms(self.collocation.points)
         return Evaluation(self.loss.total(terms), terms, before.gradient)
 
-    def _rows(
-        self, term: Callable[[Field, Tensor, Tensor], Tensor], points: Tensor, known: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Values (N,) and gradients (N, P) of ``term(u, point, known)`` at all points."""
-        network = self.loss.network
 
-        def at(parameters: dict[str, Tensor], point: Tensor, value: Tensor) -> Tensor:
-            def u(x: Tensor) -> Tensor:
-                return functional_call(network, parameters, (x,))
+def jacobian_of_part(loss: Loss, part: Part, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Residuals of a term, unscaled, and their derivatives by parameters of the loss.
 
-            return term(u, point[None], value[None]).sum()
+    Args:
+        loss: holds the network and the unknown coefficients.
+        part: the term.
+        parameters: some of those of the loss.
 
-        parameters = {
-            name: each.detach() for name, each in network.named_parameters() if each.requires_grad
-        }
-        return jacobian_of_rows(at, parameters, (points, known))
+    Returns:
+        (N · R,) and (N · R, P), for R residuals a point.
+    """
+    # inside vmap nothing can be examined: the network was, when the loss was first evaluated
+    options = {**loss.options, "check": False, "chunk_size": None}
+    term = _AtPoint(loss, part, options)
+    names = {id(each): name for name, each in term.named_parameters()}
+
+    def at(values: dict[str, Tensor], point: Tensor, known: Tensor) -> Tensor:
+        found: Tensor = functional_call(term, values, (point, known))
+        return found.sum() if part.components == 1 else found
+
+    chosen = {names[id(each)]: each.detach() for each in parameters}
+    return jacobian_of_rows(at, chosen, (part.points, part.known), part.components)
 
 
 def loss_of_run(objective: Objective, phase: str) -> LossObjective:
@@ -119,3 +118,16 @@ class _Scaled(torch.nn.Module):
 
     def forward(self, points: Points) -> dict[str, Tensor]:
         return self.loss.scaled(points)
+
+
+class _AtPoint(torch.nn.Module):
+    """One term of the loss at one point, with parameters of the names that ``_Scaled`` has."""
+
+    def __init__(self, loss: Loss, part: Part, options: dict[str, Any]) -> None:
+        super().__init__()
+        self.loss = loss
+        self._part, self._options = part, options
+
+    def forward(self, point: Tensor, known: Tensor) -> Tensor:
+        network, rows = self.loss.network, (point[None], known[None])
+        return self._part.residual(network, *rows, **self._options).flatten()

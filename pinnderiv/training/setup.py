@@ -20,7 +20,7 @@ from pinnderiv.problems import Problem
 from pinnderiv.schema import RunConfig
 from pinnderiv.training.accuracy import Accuracy
 from pinnderiv.training.checkpoint import CheckpointFolder, write_atomically
-from pinnderiv.training.collocation import INTERIOR, Collocation
+from pinnderiv.training.collocation import COMMON, Collocation
 from pinnderiv.training.history import History
 from pinnderiv.training.loop import Outcome, Run
 from pinnderiv.training.loss import EQUATION, Loss
@@ -34,7 +34,6 @@ from pinnderiv.training.slabs import TimeSlabs
 # Names that loss.weights and sampler.points may have although this problem has no such term or
 # piece: one configuration serves all problems.
 _COMMON_TERMS = (EQUATION, "walls", "initial", "initial_velocity")
-_COMMON_PIECES = (INTERIOR, "walls", "initial")
 # PyTorch's own choice, before any run of this process changes it.
 DEFAULT_THREADS = torch.get_num_threads()
 # Points times parameters below which one thread does a step as fast as two. Measured for
@@ -111,7 +110,10 @@ def assemble(
         _at_least_one("derivatives.chunk_size", config.derivatives.chunk_size)
     conditions = [each.name for each in problem.conditions]
     _known("loss.weights", config.loss.weights, (*_COMMON_TERMS, *conditions))
-    _known("sampler.points", config.sampler.points, (*_COMMON_PIECES, *problem.domain.pieces))
+    places = [each.place for each in problem.conditions]
+    _known("sampler.points", config.sampler.points, (*COMMON, *problem.domain.pieces, *places))
+    weights = {each.name: each.weight for each in problem.conditions}
+    weights |= {name: each for name, each in config.loss.weights.items() if each is not None}
     slabs = TimeSlabs(problem, parts.network, config.constraint.value, training.time_slabs)
     budget = Budget(training.max_steps, training.max_seconds)
     phases = Phases(parts.optimisers, budget, training.time_slabs)
@@ -122,6 +124,7 @@ def assemble(
             ansatz.why_soft.partition(". ")[0],
         )
     slabs.u.to(device=device, dtype=dtype)
+    problem.equation.unknowns.to(device=device, dtype=dtype)
 
     def objective_of(slab: int) -> LossObjective:
         ansatz = slabs.ansatzes[slab]
@@ -139,7 +142,7 @@ def assemble(
         loss = Loss(
             ansatz.problem,
             ansatz,
-            config.loss.weights,
+            weights,
             balance=balance_of(config.loss, config.seed),
             causality=causality_of(config.loss, ansatz.problem),
             method=config.derivatives.method.value,
@@ -205,6 +208,8 @@ def metrics_of(
         "coordinates": list(problem.coordinates),
         "relative_l2": outcome.error.relative_l2,
         "max_error": outcome.error.largest,
+        **_by_output(run),
+        **_estimates(problem),
         "loss": outcome.loss,
         "loss_terms": outcome.terms,
         "loss_weights": dict(run.objective.loss.weights),
@@ -222,6 +227,24 @@ def metrics_of(
         **run.facts.facts,
         "threads": torch.get_num_threads(),
         "versions": {"pinnderiv": pinnderiv.__version__, "torch": torch.__version__},
+    }
+
+
+def _by_output(run: Run) -> dict[str, Any]:
+    several = len(run.accuracy.outputs) > 1
+    return {"relative_l2_by_output": run.accuracy.by_output()} if several else {}
+
+
+def _estimates(problem: Problem) -> dict[str, Any]:
+    """What was found for the unknown numbers of the equation, beside what they are."""
+    found = problem.equation.estimates()
+    true = problem.equation.true
+    if not found:
+        return {}
+    return {
+        "estimates": {
+            name: {"value": value, "true": true.get(name)} for name, value in found.items()
+        }
     }
 
 

@@ -20,7 +20,7 @@ from pinnderiv.derivatives import partial
 from pinnderiv.domains import SpaceTime
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import HardConstraint, Scaled
-from pinnderiv.problems import Condition, Problem
+from pinnderiv.problems import AnyCondition, Condition, Problem
 from pinnderiv.training.ansatz import Ansatz, Given
 from pinnderiv.training.piecewise import Past, Piecewise
 
@@ -68,6 +68,11 @@ class TimeSlabs:
                 f"training.time_slabs={count} cuts time into parts, and problem {problem.name!r} "
                 "has no time: leave it at 1"
             )
+        if whole.hard and (whole.conditions or whole.v is whole.u or len(problem.outputs) > 1):
+            raise ConfigurationError(
+                f"training.time_slabs={count} needs conditions that are all built into the network "
+                "of a linear equation with one output, or none of them: take constraint=soft"
+            )
         start, end = domain.duration
         times = [start + (end - start) * k / count for k in range(count)] + [end]
         domains = [SpaceTime(domain.space, pair) for pair in pairwise(times)]
@@ -94,7 +99,7 @@ class TimeSlabs:
         self.u = solution
         self.ansatzes = []
         for k, each in enumerate(domains):
-            conditions = () if whole.hard else problem.conditions
+            conditions = whole.conditions
             if k > 0:
                 conditions = tuple(_handed_over(c, parts[k - 1]) for c in conditions)
             own = replace(problem, domain=each, conditions=conditions)
@@ -109,6 +114,7 @@ class _SlabAnsatz(Ansatz):
         self.u = solution
         self.v = solution.slabs[slab]
         self.hard, self.why_soft = whole.hard, whole.why_soft
+        self.conditions = problem.conditions
         self._solution, self._slab = solution, slab
 
     def _given(self) -> Given | None:
@@ -124,17 +130,19 @@ class _HandedOver:
 
     network: nn.Module
     columns: tuple[int, ...]
+    output: int | None
 
     def __call__(self, x: Tensor) -> Tensor:
         frozen: Any = copy.deepcopy(self.network).double()
         with torch.no_grad():
             exact = x.double()
             found = partial(frozen, self.columns)(exact) if self.columns else frozen(exact)
-        return found.to(x.dtype)
+        column = found if self.output is None else found[:, self.output, None]
+        return column.to(x.dtype)
 
 
-def _handed_over(condition: Condition, before: nn.Module) -> Condition:
+def _handed_over(condition: AnyCondition, before: nn.Module) -> AnyCondition:
     """The condition for a later slab: at its start the values are those that ``before`` reached."""
-    if condition.piece != "initial":
+    if condition.piece != "initial" or not isinstance(condition, Condition):
         return condition
-    return replace(condition, value=_HandedOver(before, condition.partial))
+    return replace(condition, value=_HandedOver(before, condition.partial, condition.output))

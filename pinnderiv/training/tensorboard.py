@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,7 @@ class TensorBoardMonitor(Monitor):
             self._writer.add_scalar(name, value, record.step)
 
     def error(self, step: int, error: Error) -> None:
-        if self._writer is not None:
+        if self._writer is not None and math.isfinite(error.relative_l2):
             self._writer.add_scalar("error/relative_l2", error.relative_l2, step)
             self._writer.add_scalar("error/largest", error.largest, step)
 
@@ -82,6 +83,7 @@ class TensorBoardMonitor(Monitor):
         final = {
             f"final/{name}": float(metrics[name])
             for name in ("relative_l2", "max_error", "loss", "training_seconds")
+            if not math.isnan(float(metrics[name]))
         }
         for name, value in final.items():
             self._writer.add_scalar(name, value, self._step)

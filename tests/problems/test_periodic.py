@@ -80,7 +80,7 @@ def test_periodic_conditions_are_built_into_the_network(periodic: Problem) -> No
     assert (u(x) - problem.exact(x)).abs().min() > 1e-6
 
 
-def test_walls_of_other_axes_still_need_values() -> None:
+def test_walls_of_other_axes_stay_free_where_nothing_is_said_of_them() -> None:
     two = PROBLEMS["two"]
     in_x = [condition for condition in two.conditions if not condition.name.endswith("y")]
     half = Problem(
@@ -91,8 +91,8 @@ def test_walls_of_other_axes_still_need_values() -> None:
         solution=two.solution,
         conditions=tuple(in_x),
     )
-    with pytest.raises(ArgumentError, match=r"pieces without values: \['walls'\]"):
-        half.constraint()
+    assert half.constraint()["periodic"] == (0,)
+    assert half.constraint()["walls"] == ()
 
 
 def test_half_waves_that_do_not_close_are_refused() -> None:

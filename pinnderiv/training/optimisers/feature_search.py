@@ -25,6 +25,8 @@ from pinnderiv.training.optimisers.pace import Pace
 # Rows for each feature, and every how many of them one is kept back to judge by.
 _ROWS_PER_FEATURE = 3
 _JUDGE = 3
+# Along each axis; two are what a wave needs at the least.
+_POINTS_PER_HALF_WAVE = 2.0
 # Little is left to choose where this share of the right-hand side is left.
 _GOOD_ENOUGH = 1e-10
 _REFINEMENT = (0.7, 1.4)
@@ -50,10 +52,11 @@ class FeatureSearch(Optimiser):
     A trial takes some of the features, solves for their output layer by linear least squares at
     two thirds of the points, and takes the residual's norm at the other third. The ladder ⅛, ¼,
     ½, … is climbed by all axes together, and by each alone while the others are smooth; then by
-    each axis from the best so far; then in smaller steps; and last with all features and a
-    somewhat wider band. One step of the optimiser is one trial, and the network always has the
-    best scale so far. Nothing but the equation, its source and the conditions enters. A trial
-    that by the pace of those before would go beyond the time of the phase is not begun.
+    each axis from the best so far; then in smaller steps; and last with all features and wider
+    bands, as long as these leave less. One step of the optimiser is one trial, and the network
+    always has the best scale so far. Nothing but the equation, its source and the conditions
+    enters. Waves too short for the points are not tried. A trial that by the pace of those before
+    would go beyond the time of the phase is not begun.
 
     Args:
         features: how many of the network's features a trial uses.
@@ -112,7 +115,7 @@ class FeatureSearch(Optimiser):
         self._pace: Pace | None = None
         self._best = float("inf")
         self._base = self._winner = self._network.scale.detach().clone()
-        self._stage = self._tried = 0
+        self._stage = self._tried = self._climbs = 0
 
     def step(self, objective: Objective) -> StepReport:
         objective = loss_of_run(objective, self.name)
@@ -122,20 +125,25 @@ class FeatureSearch(Optimiser):
         candidates, whole = self._stages()[self._stage]
         if self._too_long(objective.collocation.points, whole):
             return self._report(objective, f"{self._note()} (there was no time for larger trials)")
-        if whole and self._tried == 0:
+        if whole and self._tried == 0 and self._climbs == 0:
             self._best = float("inf")  # what fewer features left is no measure for all of them
         trial = candidates[self._tried]
         found = self._try(objective.collocation.points, trial, whole)
         if found is not None and found.left < self._best:
             self._best, self._winner = found.left, trial
-            self._linear.set_coefficients(self._padded(found.coefficients))
+            self._linear.set_coefficients(self._linear.padded(found.coefficients))
             gradient = torch.zeros_like(objective.vector())  # a search has no use for it
             self._here = Evaluation(found.loss, found.terms, gradient)
         self._set_scale(self._winner)
         self._tried += 1
         if self._tried == len(candidates):
             # the candidates of a stage are all made from the scale that it began with
-            self._base, self._stage, self._tried = self._winner, self._stage + 1, 0
+            higher = whole and torch.equal(self._winner, candidates[-1])
+            self._base, self._tried = self._winner, 0
+            if higher and float(self._base.max()) < self.ladder[-1]:
+                self._climbs += 1  # some of the features had judged for a band too narrow
+            else:
+                self._stage += 1
         # the common ladder is climbed to its end: higher rungs are better conditioned than low ones
         common = self._stage == 0 and self._tried < len(self.ladder)
         good = self._best <= _GOOD_ENOUGH and not common
@@ -154,11 +162,10 @@ class FeatureSearch(Optimiser):
             return False
         count = self._count(whole)
         few = take(points, _ROWS_PER_FEATURE * count)
-        rows = len(few.interior) + sum(len(few.pieces[each]) for each in self._pieces())
-        return self._pace.seconds(rows, count + 1) > self.seconds_left
-
-    def _pieces(self) -> list[str]:
-        return [each.piece for each in self._linear.loss.conditions]
+        parts = self._linear.loss.parts(few).values()
+        rows = sum(len(each.points) * each.components for each in parts)
+        outputs = len(self._linear.loss.problem.outputs)
+        return self._pace.seconds(rows, outputs * (count + 1)) > self.seconds_left
 
     def _count(self, whole: bool) -> int:
         width = self._network.hidden.out_features
@@ -199,15 +206,17 @@ class FeatureSearch(Optimiser):
         return stages
 
     def _try(self, points: Points, scale: Tensor, whole: bool) -> _Trial | None:
-        """Solves with one scale; None where there is no finite solution."""
+        """Solves with one scale; None where there is no finite solution, or one of no meaning."""
         count = self._count(whole)
         few = take(points, _ROWS_PER_FEATURE * count)
+        if not self._resolved(scale, len(few.interior)):
+            return None
         self._set_scale(scale)
         began = time.perf_counter()
         with self._narrowed(count):
             matrix, target = self._linear.matrix(few), self._linear.target(few)
         made = time.perf_counter()
-        kept_back = torch.arange(len(target), device=target.device) % _JUDGE == _JUDGE - 1
+        kept_back = self._linear.every(_JUDGE, few)
         found = minimum_norm(matrix[~kept_back], target[~kept_back])
         pace = Pace.measured(matrix, made - began, matrix, time.perf_counter() - made)
         self._pace = pace.or_faster(self._pace)
@@ -219,6 +228,18 @@ class FeatureSearch(Optimiser):
         left = float(residual[kept_back].norm()) / size if size > 0.0 else 0.0
         terms = self._linear.terms(residual, few)
         return _Trial(left, found, residual.square().sum(), terms)
+
+    def _resolved(self, scale: Tensor, interior: int) -> bool:
+        """Whether points that are solved with lie close enough for waves of that scale.
+
+        Between points that do not, a residual that vanishes at them says nothing: neither the
+        solution nor the points kept back beside them would see it.
+        """
+        half_waves = (2 * scale / math.pi).clamp(min=1.0).sort(descending=True).values
+        # features of few coordinates each have waves in those alone
+        together = int((self._network.hidden.weight != 0).sum(dim=1).max())
+        wanted = _POINTS_PER_HALF_WAVE ** int((half_waves > 1.0).sum().clamp(max=together))
+        return interior * (_JUDGE - 1) / _JUDGE >= wanted * float(half_waves[:together].prod())
 
     @contextmanager
     def _narrowed(self, count: int) -> Iterator[None]:
@@ -233,13 +254,6 @@ class FeatureSearch(Optimiser):
         finally:
             self._network.hidden = hidden
 
-    def _padded(self, coefficients: Tensor) -> Tensor:
-        """Coefficients of all features: those that a trial left out have zero."""
-        padded = torch.zeros_like(self._linear.coefficients)
-        padded[: len(coefficients) - 1] = coefficients[:-1]
-        padded[-1] = coefficients[-1]
-        return padded
-
     def _set_scale(self, scale: Tensor) -> None:
         with torch.no_grad():
             self._network.scale.copy_(scale)
@@ -251,6 +265,7 @@ class FeatureSearch(Optimiser):
             "winner": self._winner,
             "stage": self._stage,
             "tried": self._tried,
+            "climbs": self._climbs,
             "here": None if self._here is None else self._here.state_dict(),
         }
 
@@ -258,6 +273,7 @@ class FeatureSearch(Optimiser):
         self._best = float(state["best"])
         self._base, self._winner = state["base"], state["winner"]
         self._stage, self._tried = int(state["stage"]), int(state["tried"])
+        self._climbs = int(state.get("climbs", 0))
         here = state["here"]
         self._here = None if here is None else Evaluation.from_state(here)
 

@@ -1,25 +1,25 @@
 """The residual as an affine function of the output layer: A c − b.
 
-The equations and conditions are linear in u, and u is linear in the parameters c of a last
-linear layer. So the residual's derivative by c does not depend on c: its columns are the residual
-operator applied to the features that enter the layer, all of them out of one pass.
+Where equations and conditions are linear in u, and u is linear in the parameters c of a last
+linear layer, the residual's derivative by c does not depend on c. For one equation and one output
+its columns are the residual operator applied to the features that enter the layer, all of them out
+of one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pinnderiv.errors import ConfigurationError, UnsupportedOperationError
-from pinnderiv.problems import Condition
 from pinnderiv.training.collocation import Points
-from pinnderiv.training.loss import EQUATION, Loss
+from pinnderiv.training.loss import Loss
+from pinnderiv.training.loss_objective import jacobian_of_part
 from pinnderiv.training.objective import Evaluation
 
 # Numbers of one block: rows times features times coordinates; 64 MB, and engines hold a few.
@@ -31,14 +31,15 @@ class LinearPart:
     """The output layer of a loss's network, and the residual's derivative by it.
 
     Args:
-        loss: its network ends in an ``nn.Linear`` with the name ``output`` and one row.
+        loss: its network ends in an ``nn.Linear`` with the name ``output``.
         points: a few of these are used to see which engine is right for the network.
 
     Attributes:
         layer: the output layer.
 
     Raises:
-        ConfigurationError: there is no such layer, or more than one.
+        ConfigurationError: there is no such layer, or more than one; or the problem is not linear,
+            or has unknown parameters.
     """
 
     def __init__(self, loss: Loss, points: Points) -> None:
@@ -49,69 +50,115 @@ class LinearPart:
             for name, child in parent.named_children()
             if name == "output" and isinstance(child, nn.Linear)
         ]
-        if len(found) != 1 or found[0][1].out_features != 1:
+        outputs = len(loss.problem.outputs)
+        if len(found) != 1 or found[0][1].out_features != outputs:
             raise ConfigurationError(
                 "this optimiser solves for the output layer, so the network must end in one "
-                "nn.Linear with the name 'output' and one output; network=mlp, siren, fourier and "
-                "random_features do. Else take optimiser=levenberg_marquardt"
+                "nn.Linear with the name 'output', a row for each output; network=mlp, siren, "
+                "fourier and random_features do. Else take optimiser=levenberg_marquardt"
+            )
+        if not loss.problem.equation.linear or not all(each.linear for each in loss.conditions):
+            raise ConfigurationError(
+                "this optimiser solves linear equations, and the equation or a condition is not "
+                "linear in its unknowns: take optimiser=adam_self_scaled or levenberg_marquardt"
+            )
+        if next(loss.unknowns.parameters(), None) is not None:
+            raise ConfigurationError(
+                "this optimiser finds the solution alone, and the equation has unknown parameters: "
+                "take optimiser=adam_self_scaled or levenberg_marquardt"
             )
         self._parent, self.layer = found[0]
         self._options: dict[str, Any] = {"check": False, "method": self._engine(points)}
 
     @property
     def coefficients(self) -> Tensor:
-        """c: the layer's weights and then its bias, (K,)."""
+        """c: the layer's weights, output by output, and then its biases, (K,)."""
         weight = self.layer.weight.detach().flatten()
         return weight if self.layer.bias is None else torch.cat([weight, self.layer.bias.detach()])
 
     def set_coefficients(self, values: Tensor) -> None:
         """Copies ``values`` (K,) into the layer."""
         with torch.no_grad():
-            width = self.layer.in_features
-            self.layer.weight.copy_(values[:width].view_as(self.layer.weight))
+            size = self.layer.weight.numel()
+            self.layer.weight.copy_(values[:size].view_as(self.layer.weight))
             if self.layer.bias is not None:
-                self.layer.bias.copy_(values[width:])
+                self.layer.bias.copy_(values[size:])
+
+    def padded(self, values: Tensor) -> Tensor:
+        """Coefficients of the layer out of those of its first features: others have zero."""
+        outputs = self.layer.out_features
+        biases = 0 if self.layer.bias is None else outputs
+        given = values[: len(values) - biases].view(outputs, -1)
+        weight = torch.zeros_like(self.layer.weight)
+        weight[:, : given.shape[1]] = given
+        return torch.cat([weight.detach().flatten(), values[len(values) - biases :]])
 
     def matrix(self, points: Points) -> Tensor:
         """A, (R, K): rows scaled like :meth:`Loss.scaled`, in its order."""
-        basis = _Basis(self.layer.bias is not None)
-        with torch.no_grad(), self._replaced(basis):
-            blocks = [
-                self._in_blocks(points.interior, self._equation)
-                * self.loss.row_scale(EQUATION, points)[:, None]
+        columnwise = all(each.columnwise for each in self.loss.conditions)
+        if self.layer.out_features > 1 or self.loss.problem.equation.count > 1 or not columnwise:
+            blocks = self._by_rows(points)
+        else:
+            blocks = self._by_columns(points)
+        return torch.cat(
+            [
+                block * self.loss.row_scale(name, points)[:, None]
+                for name, block in zip(self.loss.names, blocks, strict=True)
             ]
+        )
+
+    def _by_columns(self, points: Points) -> list[Tensor]:
+        """A of one equation and one output: the operators applied to all features at once."""
+        network = self.loss.network
+        applied: list[Tensor] = []
+        with torch.no_grad(), self._replaced(_Basis(self.layer.bias is not None)):
+            apply = self.loss.problem.equation.apply
+            blocks = self._blocks(points.interior)
+            found = [apply(network, points.interior[each], **self._options) for each in blocks]
+            applied.append(torch.cat(found))
             for condition in self.loss.conditions:
-                rows = points.pieces[condition.piece]
-                found = self._in_blocks(rows, partial(self._condition, condition))
-                blocks.append(found * self.loss.row_scale(condition.name, points)[:, None])
-        return torch.cat(blocks)
+                rows, data = points.pieces[condition.place], points.values[condition.name]
+                found = [
+                    condition.apply(network, rows[each], data[each], **self._options)
+                    for each in self._blocks(rows)
+                ]
+                applied.append(torch.cat(found))
+        return applied
 
-    def _equation(self, rows: Tensor) -> Tensor:
-        return self.loss.problem.equation.apply(self.loss.network, rows, **self._options)
-
-    def _condition(self, condition: Condition, rows: Tensor) -> Tensor:
-        # a zero of the right shape: the values are on the other side, in b
-        zero = torch.zeros_like(self.loss.network(rows))
-        options = self._options if condition.partial else {}
-        return condition.residual(self.loss.network, rows, zero, **options)
+    def _by_rows(self, points: Points) -> list[Tensor]:
+        """A of a system: the derivative of each residual by the layer, by reverse mode."""
+        outputs, bias = self.layer.out_features, self.layer.bias is not None
+        nothing = _Nothing(outputs)
+        with torch.no_grad(), self._replaced(nothing):
+            self.loss.network(points.interior[:1])
+        layer = nn.Linear(nothing.features, outputs, bias=bias).to(points.interior)
+        with torch.no_grad(), self._replaced(layer):
+            return [
+                jacobian_of_part(self.loss, part, list(layer.parameters()))[1]
+                for part in self.loss.parts(points).values()
+            ]
 
     def target(self, points: Points) -> Tensor:
-        """b, (R,): source and values, scaled like the rows of A."""
-        parts = [points.source.flatten() * self.loss.row_scale(EQUATION, points)]
-        for condition in self.loss.conditions:
-            values = points.values[condition.name].flatten()
-            parts.append(values * self.loss.row_scale(condition.name, points))
-        return torch.cat(parts)
+        """b, (R,): the residual without u, scaled like the rows of A, on the other side."""
+        with torch.no_grad(), self._replaced(_Nothing(self.layer.out_features)):
+            return -torch.cat(list(self.loss.scaled(points).values()))
+
+    def every(self, step: int, points: Points) -> Tensor:
+        """Which rows of A belong to every ``step``-th point of their term, bool (R,)."""
+        masks = []
+        for part in self.loss.parts(points).values():
+            index = torch.arange(len(part.points), device=part.points.device)
+            masks.append((index % step == step - 1).repeat_interleave(part.components))
+        return torch.cat(masks)
 
     def terms(self, residual: Tensor, points: Points) -> dict[str, Tensor]:
         """What :meth:`Loss.terms` would give, out of A c − b (R,) at the points."""
-        rows = {EQUATION: len(points.interior)}
-        rows |= {each.name: len(points.pieces[each.piece]) for each in self.loss.conditions}
-        parts = residual.split(list(rows.values()))
+        parts = self.loss.parts(points)
+        rows = [len(each.points) * each.components for each in parts.values()]
         return {
             # a weight of zero has erased what the term would be
             name: part.square().sum() / max(self.loss.weights[name], 1e-300)
-            for name, part in zip(rows, parts, strict=True)
+            for name, part in zip(parts, residual.split(rows), strict=True)
         }
 
     def evaluation(
@@ -135,9 +182,10 @@ class LinearPart:
         That is so where the lift of hard constraints already solves the equation: transfinite
         interpolation repeats every u that is a sum of functions of fewer than all coordinates.
         """
-        source = self.loss.problem.source(points.interior)
-        rounding = 1e3 * torch.finfo(points.source.dtype).eps * float(source.norm())
-        return not self.loss.conditions and float(points.source.norm()) <= rounding
+        free = self.loss.problem.equation.free_part(points.interior)
+        size = float((self.loss.problem.source(points.interior) - free).norm())
+        rounding = 1e3 * torch.finfo(points.source.dtype).eps * size
+        return not self.loss.conditions and float((points.source - free).norm()) <= rounding
 
     def require_affine(self, points: Points) -> None:
         """Compares A c − b with the residual itself, at a few points and random c.
@@ -164,9 +212,9 @@ class LinearPart:
                 "nonlinear follows the layer 'output'): take optimiser=levenberg_marquardt"
             )
 
-    def _in_blocks(self, points: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    def _blocks(self, points: Tensor) -> list[slice]:
         rows = max(1, _BLOCK // (self.layer.in_features * points.shape[1]))
-        return torch.cat([function(block) for block in points.split(rows)])
+        return [slice(start, start + rows) for start in range(0, len(points), rows)]
 
     def _engine(self, points: Points) -> str:
         """Forward mode pays nothing for many outputs; reverse mode where forward is wrong."""
@@ -198,6 +246,19 @@ class _Basis(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1) if self.bias else x
+
+
+class _Nothing(nn.Module):
+    """In the place of an output layer: zero, and a note of how many features there were."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+        self.features = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.features = x.shape[-1]
+        return torch.cat([0 * x[..., :1]] * self.outputs, dim=-1)
 
 
 def take(points: Points, rows: int) -> Points:

@@ -1,0 +1,105 @@
+"""Reading the parts of a problem file: what is there, what is missing, what was likely meant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pinnderiv.errors import ConfigurationError
+
+
+class Entry:
+    """A mapping of a problem file, with the place where it stands.
+
+    Args:
+        path: of the entry in the file, such as ``conditions.left``.
+        values: what stands there.
+        known: the keys that it may have.
+        required: those of them that it must have.
+
+    Raises:
+        ConfigurationError: it is no mapping, a key is not known, or one is missing.
+    """
+
+    def __init__(
+        self, path: str, values: Any, known: Sequence[str], required: Sequence[str] = ()
+    ) -> None:
+        self.path = path
+        if not isinstance(values, Mapping):
+            raise ConfigurationError(
+                f"{path} must be a mapping with the keys {', '.join(known)}; got {values!r}"
+            )
+        for key in values:
+            if key not in known:
+                raise unknown_key(path, str(key), known)
+        missing = [key for key in required if values.get(key) is None]
+        if missing:
+            raise ConfigurationError(
+                f"{path} lacks {' and '.join(missing)}: it has {', '.join(values) or 'nothing'}"
+            )
+        self.values = values
+
+    def at(self, key: str) -> str:
+        """The path of one of its keys."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or ``default`` where it is absent or null."""
+        value = self.values.get(key)
+        return default if value is None else value
+
+    def text(self, key: str, default: str | None = None) -> str | None:
+        """The value of a key as a name."""
+        value = self.get(key, default)
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{self.at(key)} must be a name; got {value!r}")
+        return value
+
+    def choice(self, key: str, options: Sequence[str], default: str) -> str:
+        """The value of a key, one of ``options``."""
+        value = self.get(key, default)
+        if value not in options:
+            raise unknown_value(self.at(key), value, options)
+        return str(value)
+
+
+def unknown_key(path: str, key: str, known: Sequence[str]) -> ConfigurationError:
+    """The error for a key that an entry does not have."""
+    where = f"{path} has no key {key!r}" if path else f"a problem has no key {key!r}"
+    return ConfigurationError(f"{where}.{_meant(key, known)} It can have: {', '.join(known)}")
+
+
+def unknown_value(path: str, value: Any, options: Sequence[str]) -> ConfigurationError:
+    """The error for a value that is none of a list."""
+    return ConfigurationError(
+        f"{path} cannot be {value!r}.{_meant(str(value), options)} It can be: {', '.join(options)}"
+    )
+
+
+def sequence(path: str, value: Any) -> list[Any]:
+    """``value`` as a list.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise ConfigurationError(f"{path} must be a list; got {value!r}")
+    return list(value)
+
+
+def finite(path: str, value: Any) -> float:
+    """``value`` as a finite number.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{path} must be a finite number; got {value!r}")
+    return float(value)
+
+
+def _meant(got: str, known: Sequence[str]) -> str:
+    close = get_close_matches(got, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,389 @@
+"""Conditions out of a problem file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pinnderiv.domains import Domain
+from pinnderiv.equations import Equation
+from pinnderiv.errors import ConfigurationError, PinnderivError
+from pinnderiv.problems.conditions import (
+    AnyCondition,
+    Condition,
+    Field,
+    Flux,
+    Observations,
+    PeriodicCondition,
+    Relation,
+)
+from pinnderiv.problems.entries import Entry, finite, sequence, unknown_value
+from pinnderiv.problems.from_solution import Rate, zero
+from pinnderiv.problems.relations import relation_equation
+from pinnderiv.problems.texts import Texts
+from pinnderiv.tables import read_columns
+
+BOUNDARY, INITIAL = "boundary", "initial"
+_PLACE = ("kind", "piece", "where", "weight", "output")
+# The keys of each kind, and those of them that it must have.
+KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "dirichlet": ((*_PLACE, "value"), ()),
+    "neumann": ((*_PLACE, "value"), ()),
+    "robin": ((*_PLACE, "value", "alpha", "beta"), ("alpha",)),
+    "initial": (("kind", "where", "weight", "output", "value"), ()),
+    "velocity": (("kind", "where", "weight", "output", "value"), ()),
+    "periodic": (("kind", "weight", "output", "axis"), ("axis",)),
+    "observations": (("kind", "weight", "output", "file", "points", "values"), ()),
+    "relation": (("kind", "piece", "where", "weight", "equation"), ("equation",)),
+    "interface": (("kind", "where", "weight", "equation", "shape"), ("equation", "shape")),
+}
+
+
+@dataclass
+class Setting:
+    """What the conditions of a file are read against.
+
+    Attributes:
+        coordinates, outputs: their names.
+        equation: of the problem.
+        domain: of the problem; conditions with ``where`` add their pieces to it.
+        texts: reads values.
+        values: of the equation's parameters, which relations may use too.
+        solution: the exact solution, (N, D) -> (N, M), or None.
+        folder: where the names of files begin.
+        shape: builds a domain out of a mapping at a path of the file.
+    """
+
+    coordinates: tuple[str, ...]
+    outputs: tuple[str, ...]
+    equation: Equation
+    domain: Domain
+    texts: Texts
+    values: Mapping[str, Any]
+    solution: Field | None
+    folder: Path
+    shape: Callable[[str, Any], Domain]
+
+
+def conditions_of(entries: Any, setting: Setting) -> tuple[AnyCondition, ...]:
+    """The conditions that ``conditions:`` of a problem file describes.
+
+    Args:
+        entries: a mapping from names to conditions.
+        setting: what they are read against.
+
+    Raises:
+        ConfigurationError: an entry makes no condition; the message says which and why.
+    """
+    if not isinstance(entries, Mapping):
+        raise ConfigurationError(
+            "conditions must be a mapping from a name to a condition, such as {walls: {piece: "
+            f"boundary, value: 0}}}}; got {entries!r}"
+        )
+    found: list[AnyCondition] = []
+    for name, values in entries.items():
+        try:
+            found += _Reader(str(name), values, setting).conditions()
+        except ConfigurationError:
+            raise
+        except PinnderivError as error:
+            raise ConfigurationError(f"conditions.{name}: {error}") from error
+    return tuple(found)
+
+
+class _Reader:
+    """One entry of ``conditions``."""
+
+    def __init__(self, name: str, values: Any, setting: Setting) -> None:
+        self.name, self.setting = name, setting
+        path = f"conditions.{name}"
+        kind = values.get("kind") if isinstance(values, Mapping) else None
+        if kind is None:
+            place = values.get("piece") if isinstance(values, Mapping) else None
+            kind = INITIAL if place == INITIAL else "dirichlet"
+            values = (
+                {k: v for k, v in values.items() if (k, kind) != ("piece", INITIAL)}
+                if place
+                else values
+            )
+        if kind not in KEYS:
+            raise unknown_value(f"{path}.kind", kind, list(KEYS))
+        self.kind = str(kind)
+        self.entry = Entry(path, values, *KEYS[self.kind])
+
+    def conditions(self) -> list[AnyCondition]:
+        build: dict[str, Callable[[], list[AnyCondition]]] = {
+            "dirichlet": self._dirichlet,
+            "neumann": self._flux,
+            "robin": self._flux,
+            "initial": self._dirichlet,
+            "velocity": self._velocity,
+            "periodic": self._periodic,
+            "observations": self._observations,
+            "relation": self._relation,
+            "interface": self._interface,
+        }
+        return build[self.kind]()
+
+    def _dirichlet(self) -> list[AnyCondition]:
+        piece = self._piece()
+        given = self.entry.get("value")
+        unsaid = self.entry.get("output") is None and len(self.setting.outputs) > 1
+        several = isinstance(given, Mapping) or (given is None and unsaid)
+        if not several:
+            index = self._output()
+            return [
+                Condition(
+                    self.name, piece, (), self._value(index), output=index, weight=self._weight()
+                )
+            ]
+        # one entry for several outputs: a value for each
+        names = self.setting.outputs if given is None else tuple(given)
+        return [
+            Condition(
+                self.name if len(names) == 1 else f"{self.name}_{output}",
+                piece,
+                (),
+                self._value(self._index(output), None if given is None else given[output], output),
+                output=self._index(output),
+                weight=self._weight(),
+            )
+            for output in names
+        ]
+
+    def _velocity(self) -> list[AnyCondition]:
+        piece, axis = self._piece(), self.setting.domain.time_axis
+        if axis is None:
+            raise ConfigurationError(f"{self.entry.path} needs time")
+        index = self._output()
+        given = self.entry.get("value")
+        if given is None:
+            value: Field = Rate(self._exact(index), (axis,))
+        else:
+            value = self.setting.texts.field(self.entry.at("value"), given)
+        return [
+            Condition(self.name, piece, (axis,), value, output=index, weight=self._weight(10.0))
+        ]
+
+    def _flux(self) -> list[AnyCondition]:
+        entry, texts = self.entry, self.setting.texts
+        index, given = self._output(), entry.get("value")
+        known = {
+            key: None if entry.get(key) is None else texts.field(entry.at(key), entry.get(key))
+            for key in ("alpha", "beta")
+        }
+        value = None if given is None else texts.field(entry.at("value"), given)
+        solution = self._exact(index) if given is None else None
+        piece = self._piece()
+        return [
+            Flux(
+                self.name,
+                piece,
+                weight=self._weight(10.0),
+                value=value,
+                solution=solution,
+                zeroth=known["alpha"],
+                normal=known["beta"],
+                output=index,
+            )
+        ]
+
+    def _periodic(self) -> list[AnyCondition]:
+        axis_name, domain = self.entry.text("axis"), self.setting.domain
+        if axis_name not in self.setting.coordinates:
+            raise unknown_value(self.entry.at("axis"), axis_name, self.setting.coordinates)
+        axis, piece = self.setting.coordinates.index(axis_name), f"{axis_name}_min"
+        if piece not in domain.names or f"{axis_name}_max" not in domain.names:
+            raise ConfigurationError(
+                f"{self.entry.at('axis')}: a periodic condition joins {piece} and {axis_name}_max, "
+                f"and this domain has no such sides: it has {', '.join(domain.names)}. Use a box"
+            )
+        output = None if self.entry.get("output") is None else self._output()
+        orders = range(max(1, self.setting.equation.order(axis_name)))
+        return [
+            PeriodicCondition(
+                self.name if order == 0 else f"{self.name}_{order}",
+                piece,
+                (axis,) * order,
+                zero,
+                axis,
+                (domain.lower[axis], domain.upper[axis]),
+                output=output,
+                weight=self._weight(100.0 if order == 0 else 10.0),
+            )
+            for order in orders
+        ]
+
+    def _observations(self) -> list[AnyCondition]:
+        entry, setting = self.entry, self.setting
+        index, file = self._output(), entry.get("file")
+        if (file is None) == (entry.get("points") is None):
+            raise ConfigurationError(f"{entry.path} must have either a file, or points and values")
+        if file is not None:
+            names = [*setting.coordinates, setting.outputs[index]]
+            table = read_columns(setting.folder / str(file), names, comsol=True)
+            stacked = torch.from_numpy(np.stack([table[k].reshape(-1) for k in names], axis=-1))
+            at, values = stacked[:, :-1], stacked[:, -1:]
+        else:
+            rows = sequence(entry.at("points"), entry.get("points"))
+            at = torch.tensor(
+                [
+                    setting.texts.numbers(f"{entry.at('points')}[{i}]", row)
+                    for i, row in enumerate(rows)
+                ],
+                dtype=torch.float64,
+            )
+            if at.dim() != 2 or at.shape[1] != len(setting.coordinates):
+                raise ConfigurationError(
+                    f"{entry.at('points')} must be a list of points with "
+                    f"{len(setting.coordinates)} numbers each ({', '.join(setting.coordinates)})"
+                )
+            values = self._observed(at, index)
+        outside = int((~setting.domain.contains(at)).sum())
+        if outside:
+            raise ConfigurationError(
+                f"{entry.path}: {outside} of {len(at)} points lie outside the domain"
+            )
+        return [
+            Observations(
+                self.name, self.name, at=at, values=values, output=index, weight=self._weight()
+            )
+        ]
+
+    def _observed(self, at: Tensor, index: int) -> Tensor:
+        given = self.entry.get("values")
+        if given is None:
+            return self._exact(index)(at).detach()
+        if isinstance(given, str):
+            return self.setting.texts.field(self.entry.at("values"), given)(at).detach()
+        numbers = self.setting.texts.numbers(self.entry.at("values"), given)
+        if len(numbers) != len(at):
+            raise ConfigurationError(
+                f"{self.entry.at('values')} must have a number for each of {len(at)} points; got "
+                f"{len(numbers)}"
+            )
+        return torch.tensor(numbers, dtype=torch.float64)[:, None]
+
+    def _relation(self) -> list[AnyCondition]:
+        equation, with_normals = self._equation()
+        piece = self._piece()
+        return [
+            Relation(
+                self.name,
+                piece,
+                weight=self._weight(10.0),
+                equation=equation,
+                with_normals=with_normals,
+            )
+        ]
+
+    def _interface(self) -> list[AnyCondition]:
+        equation, with_normals = self._equation()
+        surface = self.setting.shape(self.entry.at("shape"), self.entry.get("shape"))
+        if self.entry.get("where") is not None:
+            predicate = self.setting.texts.predicate(
+                self.entry.at("where"), self.entry.get("where")
+            )
+            surface = surface.piece_where(self.name, BOUNDARY, predicate)
+        return [
+            Relation(
+                self.name,
+                self.name if self.entry.get("where") is not None else BOUNDARY,
+                weight=self._weight(10.0),
+                equation=equation,
+                with_normals=with_normals,
+                surface=surface,
+            )
+        ]
+
+    def _equation(self) -> tuple[Equation, bool]:
+        given, where = self.entry.get("equation"), self.entry.at("equation")
+        setting = self.setting
+        return relation_equation(
+            [given] if isinstance(given, str) else sequence(where, given),
+            where,
+            setting.coordinates,
+            setting.outputs,
+            setting.values,
+            setting.domain.time_axis,
+        )
+
+    # -- what many kinds have ------------------------------------------------------------------
+
+    def _piece(self) -> str:
+        domain = self.setting.domain
+        at_start = self.kind in ("initial", "velocity")
+        if at_start and domain.time_axis is None:
+            raise ConfigurationError(
+                f"{self.entry.path} is an initial condition, and the problem has no time: add "
+                "'t' to the coordinates and time: [start, end], or take kind: dirichlet"
+            )
+        piece = INITIAL if at_start else self.entry.text("piece", BOUNDARY)
+        if piece not in domain.names:
+            raise unknown_value(self.entry.at("piece"), piece, domain.names)
+        where = self.entry.get("where")
+        if where is None:
+            return str(piece)
+        predicate = self.setting.texts.predicate(self.entry.at("where"), where)
+        self.setting.domain = domain.piece_where(self.name, str(piece), predicate)
+        return self.name
+
+    def _weight(self, usual: float = 100.0) -> float:
+        weight = finite(self.entry.at("weight"), self.entry.get("weight", usual))
+        if weight < 0:
+            raise ConfigurationError(
+                f"{self.entry.at('weight')} must not be negative; got {weight}"
+            )
+        return weight
+
+    def _index(self, name: Any) -> int:
+        if name not in self.setting.outputs:
+            raise unknown_value(self.entry.at("output"), name, self.setting.outputs)
+        return self.setting.outputs.index(name)
+
+    def _output(self) -> int:
+        name, outputs = self.entry.text("output"), self.setting.outputs
+        if name is not None:
+            return self._index(name)
+        if len(outputs) == 1:
+            return 0
+        raise ConfigurationError(
+            f"{self.entry.path} must say which of {', '.join(outputs)} it is about: add "
+            f"output: {outputs[0]}"
+        )
+
+    def _value(self, index: int, given: Any = None, output: str = "") -> Field:
+        given = self.entry.get("value") if given is None else given
+        if given is None:
+            return self._exact(index)
+        where = self.entry.at("value") + (f".{output}" if output else "")
+        return self.setting.texts.field(where, given)
+
+    def _exact(self, index: int) -> Field:
+        if self.setting.solution is None:
+            raise ConfigurationError(
+                f"{self.entry.path} lacks a value, and the problem has no exact solution to take "
+                "it from"
+            )
+        return (
+            OutputOf(self.setting.solution, index)
+            if len(self.setting.outputs) > 1
+            else self.setting.solution
+        )
+
+
+@dataclass(frozen=True)
+class OutputOf:
+    """One output of a function, (N, D) -> (N, 1)."""
+
+    function: Field
+    output: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.function(x)[..., self.output : self.output + 1]

@@ -1,0 +1,172 @@
+"""What stands as text in a problem file: numbers, functions of the coordinates, predicates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from pinnderiv.equations import TextField
+from pinnderiv.errors import ConfigurationError, PinnderivError
+from pinnderiv.problems.conditions import Field
+from pinnderiv.problems.entries import finite
+
+T = TypeVar("T")
+_COMPARISON = re.compile(r"(<=|>=|<|>)")
+
+
+def used_in(texts: Iterable[Any], values: Mapping[str, T]) -> dict[str, T]:
+    """Those of the values whose names occur in texts, or in the texts of such values."""
+    found: dict[str, T] = {}
+    waiting = [str(each) for each in texts]
+    while waiting:
+        words = set(re.findall(r"[A-Za-z_]\w*", waiting.pop()))
+        for name in words & set(values) - set(found):
+            found[name] = values[name]
+            if isinstance(values[name], str):
+                waiting.append(str(values[name]))
+    return found
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Turns text into numbers and functions.
+
+    Attributes:
+        coordinates: names of the columns.
+        constants: numbers and texts by name, which text may use.
+    """
+
+    coordinates: tuple[str, ...]
+    constants: Mapping[str, float | str]
+
+    def number(self, path: str, value: Any) -> float:
+        """A number, or text that has no coordinate in it, such as ``2*pi``."""
+        if not isinstance(value, str):
+            return finite(path, value)
+        field = self._parsed(path, value, ())
+        return finite(path, float(field(torch.zeros(1, 0, dtype=torch.float64))))
+
+    def numbers(self, path: str, value: Any) -> list[float]:
+        """A list of numbers."""
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise ConfigurationError(f"{path} must be a list of numbers; got {value!r}")
+        return [self.number(f"{path}[{index}]", each) for index, each in enumerate(value)]
+
+    def field(self, path: str, value: Any) -> Field:
+        """A function of the coordinates, out of a number or text."""
+        if callable(value):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ConfigurationError(
+                f"{path} must be a number or text in {', '.join(self.coordinates)}, such as "
+                f"'sin(pi*{self.coordinates[0]})'; got {value!r}"
+            )
+        if not isinstance(value, str):
+            return Constant(finite(path, value))
+        return self._parsed(path, value, self.coordinates)
+
+    def fields(self, path: str, values: Any, names: Sequence[str]) -> Field:
+        """A function with one value for each name, out of one text, a list, or a mapping."""
+        if isinstance(values, Mapping):
+            wrong = set(values) ^ set(names)
+            if wrong:
+                raise ConfigurationError(
+                    f"{path} must have an entry for each of {', '.join(names)} and no other; got "
+                    f"{', '.join(map(str, values))}"
+                )
+            parts = [self.field(f"{path}.{name}", values[name]) for name in names]
+        else:
+            several = (
+                values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+            )
+            if len(several) != len(names):
+                raise ConfigurationError(
+                    f"{path} must have {len(names)} entries, for {', '.join(names)}; got "
+                    f"{len(several)}"
+                )
+            parts = [self.field(f"{path}[{index}]", each) for index, each in enumerate(several)]
+        return parts[0] if len(parts) == 1 else Stacked(tuple(parts))
+
+    def predicate(self, path: str, text: Any) -> Callable[[Tensor], Tensor]:
+        """Where comparisons such as ``x > 0.5 and y <= 1`` hold, (N, D) -> bool (N,)."""
+        if not isinstance(text, str):
+            raise ConfigurationError(f"{path} must be text such as 'x > 0.5'; got {text!r}")
+        either = []
+        for alternative in re.split(r"\bor\b", text):
+            every = []
+            for comparison in re.split(r"\band\b", alternative):
+                parts = _COMPARISON.split(comparison)
+                if len(parts) < 3:
+                    raise ConfigurationError(
+                        f"{path} must be made of comparisons (<, <=, >, >=) joined by 'and' and "
+                        f"'or', such as 'x > 0.5 and y <= 1'; got {text!r}"
+                    )
+                sides = [self.field(path, side.strip()) for side in parts[0::2]]
+                for left, sign, right in zip(sides, parts[1::2], sides[1:], strict=False):
+                    every.append((left, sign, right))
+            either.append(tuple(every))
+        return Predicate(text, tuple(either))
+
+    def _parsed(self, path: str, text: str, coordinates: tuple[str, ...]) -> Field:
+        try:
+            return TextField(text, coordinates, **used_in([text], self.constants))
+        except PinnderivError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same number everywhere, (N, D) -> (N, 1)."""
+
+    number: float
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.full_like(x[..., :1], self.number)
+
+
+def is_zero(field: Field) -> bool:
+    """Whether a function is known to be zero everywhere."""
+    return isinstance(field, Constant) and field.number == 0.0
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """Functions side by side, (N, D) -> (N, number of functions).
+
+    Attributes:
+        parts: each (N, D) -> (N, 1).
+    """
+
+    parts: tuple[Field, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.cat([part(x) for part in self.parts], dim=-1)
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """Comparisons joined by "and" and "or".
+
+    Attributes:
+        text: as it was written.
+        either: for each alternative its comparisons: left, sign, right.
+    """
+
+    text: str
+    either: tuple[tuple[tuple[Field, str, Field], ...], ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        found = torch.zeros_like(x[..., 0], dtype=torch.bool)
+        for every in self.either:
+            here = torch.ones_like(found)
+            for left, sign, right in every:
+                gap = (left(x) - right(x))[..., 0]
+                holds = {"<": gap < 0, "<=": gap <= 0, ">": gap > 0, ">=": gap >= 0}[sign]
+                here = here & holds
+            found = found | here
+        return found
