@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,11 @@ def read_problem(path: Path) -> Any:
         raise ConfigurationError(f"'{path}' has the key {bad[0]!r}, which is no name")
     plain.pop("defaults", None)
     schema = OmegaConf.structured(PDEConfig)
+    # a key without a default is not "in" the configuration
+    known = [each.name for each in dataclasses.fields(PDEConfig)]
     for key in plain:
-        if key not in schema:
-            raise ConfigurationError(f"'{path}': {unknown_key(f'problem.{key}', list(schema))}")
+        if key not in known:
+            raise ConfigurationError(f"'{path}': {unknown_key(f'problem.{key}', known)}")
     try:
         problem = OmegaConf.merge(
             schema, {"name": path.stem, "folder": str(path.resolve().parent)}, plain

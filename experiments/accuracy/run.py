@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from command import Failed, solve
 
 
 @dataclass(frozen=True)
@@ -133,33 +130,11 @@ COLUMNS = [
 
 def measure(row: Row, seed: int, seconds: float, threads: int) -> dict[str, object]:
     """One run of the command, its error and its time from start to end of the process."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pinnderiv",
-            f"experiment={row.experiment}",
-            *row.problem,
-            f"seed={seed}",
-            f"training.max_seconds={seconds}",
-            f"threads={threads}",
-            "monitor.tensorboard=false",
-            "monitor.figures=false",
-            "monitor.progress=none",
-            f"hydra.run.dir={folder}/run",
-        ]
-        began = time.perf_counter()
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-            capture_output=True,
-            text=True,
-        )
-        took = time.perf_counter() - began
-        if done.returncode:
-            sys.exit(f"{' '.join(command)}\n{done.stderr}")
-        metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
+    arguments = [f"experiment={row.experiment}", *row.problem, f"seed={seed}"]
+    try:
+        metrics, took = solve([*arguments, f"training.max_seconds={seconds}"], threads)
+    except Failed as error:
+        sys.exit(str(error))
     return {
         "case": row.name,
         "neighbour": int(row.neighbour),

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from command import Failed, solve
 from peers import Unavailable, peers_python
-
-LINEAR = ("network=random_features", "optimiser=variable_projection")
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,12 @@ class Row:
 ROWS = [
     Row(
         "Poisson2d-C",
-        ("problem=poisson2d_c", *LINEAR, "network.width=1500", "sampler.points.interior=4000"),
+        (
+            "problem=poisson2d_c",
+            "optimiser=adam_self_scaled",
+            "sampler.points.interior=2000",
+            "sampler.points.walls=300",
+        ),
         120,
         0.694,
         1.23e-2,
@@ -66,12 +65,14 @@ ROWS = [
         "HeatNd",
         (
             "problem=heat_nd",
-            *LINEAR,
-            "network.width=1500",
-            "network.orders=[1,2]",
-            "sampler.points.interior=3000",
+            "optimiser=adam_self_scaled",
+            "network.width=24",
+            "network.depth=2",
+            "sampler.points.interior=2000",
+            "sampler.points.walls=800",
+            "sampler.points.initial=800",
         ),
-        120,
+        60,
         0.361,
         1.19e-4,
         1e-4,
@@ -79,8 +80,14 @@ ROWS = [
     Row("Wave1d-C", ("experiment=accurate_wave",), 60, 0.588, 9.79e-2, 1e-4),
     Row(
         "Burgers 1-d",
-        ("problem=burgers", "optimiser=adam_self_scaled", "sampler.points.interior=3000"),
-        300,
+        (
+            "problem=burgers",
+            "optimiser=adam_self_scaled",
+            "sampler.points.interior=3000",
+            "sampler.adaptive=rad",
+            "sampler.resample_every=500",
+        ),
+        120,
         None,
         None,
         1e-3,
@@ -88,20 +95,14 @@ ROWS = [
 ]
 
 
-def solve(row: Row, seed: int, seconds: int, extra: list[str], threads: int) -> dict[str, object]:
+def measure(row: Row, seed: int, seconds: int, extra: list[str], threads: int) -> dict[str, object]:
     """One run of the command; its metrics."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pinnderiv", *row.arguments, *extra, f"seed={seed}"]
-        command += [f"training.max_seconds={seconds}", f"threads={threads}", "monitor=plain"]
-        command += ["monitor.progress=none", f"hydra.run.dir={folder}/run"]
-        began = time.perf_counter()
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        spent = time.perf_counter() - began
-        if done.returncode:
-            print(f"{row.name}: {done.stderr.strip()}", file=sys.stderr)
-            return {"case": row.name, "seed": seed, "failed": done.returncode}
-        metrics = json.loads((Path(folder) / "run" / "metrics.json").read_text())
+    arguments = [*row.arguments, *extra, f"seed={seed}", f"training.max_seconds={seconds}"]
+    try:
+        metrics, spent = solve(arguments, threads)
+    except Failed as error:
+        print(f"{row.name}: {error}", file=sys.stderr)
+        return {"case": row.name, "seed": seed, "failed": 1}
     return {
         "case": row.name,
         "seed": seed,
@@ -141,7 +142,7 @@ def main() -> None:
         runs = []
         for seed in range(arguments.seeds):
             seconds = arguments.seconds or row.seconds
-            runs.append(solve(row, seed, seconds, extra, arguments.threads))
+            runs.append(measure(row, seed, seconds, extra, arguments.threads))
             print(runs[-1], flush=True)
         found += runs
         errors = [each["relative_l2"] for each in runs if each.get("relative_l2") is not None]
