@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pinnderiv.errors import ConfigurationError
@@ -98,6 +99,26 @@ def finite(path: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ConfigurationError(f"{path} must be a finite number; got {value!r}")
     return float(value)
+
+
+def readable(path: str, value: Any, folder: Path) -> Path:
+    """A file whose name stands at ``path``.
+
+    Raises:
+        ConfigurationError: it is no name, or there is no such file.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{path} must be the name of a file; got {value!r}")
+    file = folder / value
+    try:
+        found = file.is_file()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        raise ConfigurationError(
+            f"{path}: there is no file '{file}' (names of files begin at the folder of the problem)"
+        )
+    return file
 
 
 def _meant(got: str, known: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from pinnderiv.domains import (
     SpaceTime,
 )
 from pinnderiv.errors import ConfigurationError, PinnderivError
-from pinnderiv.problems.entries import Entry, sequence, unknown_key
+from pinnderiv.problems.entries import Entry, readable, sequence, unknown_key
 from pinnderiv.problems.texts import Texts
 
 # The keys of each shape, and those of them that it must have; None where a list stands.
@@ -170,11 +170,11 @@ class _Shapes:
 
     def _mesh(self, path: str, values: Any) -> Domain:
         entry = Entry(path, values, *_keys("mesh"))
-        return Mesh.from_file(self.folder / str(entry.get("file")))
+        return Mesh.from_file(readable(entry.at("file"), entry.get("file"), self.folder))
 
     def _points(self, path: str, values: Any) -> Domain:
         entry = Entry(path, values, *_keys("points"))
-        return PointCloud.from_file(self.folder / str(entry.get("file")))
+        return PointCloud.from_file(readable(entry.at("file"), entry.get("file"), self.folder))
 
 
 def _keys(shape: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.domains import Domain
+from pinnderiv.domains.naming import RESERVED
 from pinnderiv.equations import Equation
 from pinnderiv.errors import ConfigurationError, PinnderivError
 from pinnderiv.problems.conditions import (
@@ -23,7 +24,7 @@ from pinnderiv.problems.conditions import (
     PeriodicCondition,
     Relation,
 )
-from pinnderiv.problems.entries import Entry, finite, sequence, unknown_value
+from pinnderiv.problems.entries import Entry, finite, readable, sequence, unknown_value
 from pinnderiv.problems.from_solution import Rate, zero
 from pinnderiv.problems.relations import relation_equation
 from pinnderiv.problems.texts import Texts
@@ -227,7 +228,9 @@ class _Reader:
             raise ConfigurationError(f"{entry.path} must have either a file, or points and values")
         if file is not None:
             names = [*setting.coordinates, setting.outputs[index]]
-            table = read_columns(setting.folder / str(file), names, comsol=True)
+            table = read_columns(
+                readable(entry.at("file"), file, setting.folder), names, comsol=True
+            )
             stacked = torch.from_numpy(np.stack([table[k].reshape(-1) for k in names], axis=-1))
             at, values = stacked[:, :-1], stacked[:, -1:]
         else:
@@ -286,15 +289,17 @@ class _Reader:
     def _interface(self) -> list[AnyCondition]:
         equation, with_normals = self._equation()
         surface = self.setting.shape(self.entry.at("shape"), self.entry.get("shape"))
+        piece = BOUNDARY
         if self.entry.get("where") is not None:
             predicate = self.setting.texts.predicate(
                 self.entry.at("where"), self.entry.get("where")
             )
-            surface = surface.piece_where(self.name, BOUNDARY, predicate)
+            piece = self._new_name(surface.names)
+            surface = surface.piece_where(piece, BOUNDARY, predicate)
         return [
             Relation(
                 self.name,
-                self.name if self.entry.get("where") is not None else BOUNDARY,
+                piece,
                 weight=self._weight(10.0),
                 equation=equation,
                 with_normals=with_normals,
@@ -308,8 +313,7 @@ class _Reader:
         return relation_equation(
             [given] if isinstance(given, str) else sequence(where, given),
             where,
-            setting.coordinates,
-            setting.outputs,
+            setting.equation,
             setting.values,
             setting.domain.time_axis,
         )
@@ -331,8 +335,16 @@ class _Reader:
         if where is None:
             return str(piece)
         predicate = self.setting.texts.predicate(self.entry.at("where"), where)
-        self.setting.domain = domain.piece_where(self.name, str(piece), predicate)
-        return self.name
+        part = self._new_name(domain.names)
+        self.setting.domain = domain.piece_where(part, str(piece), predicate)
+        return part
+
+    def _new_name(self, taken: Sequence[str]) -> str:
+        """What the part of a piece is called: as the condition, unless something else is."""
+        name = self.name
+        while name in (*taken, *RESERVED):
+            name += "_part"
+        return name
 
     def _weight(self, usual: float = 100.0) -> float:
         weight = finite(self.entry.at("weight"), self.entry.get("weight", usual))

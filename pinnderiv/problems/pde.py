@@ -13,17 +13,17 @@ from pinnderiv.domains import Domain, UniformSampler
 from pinnderiv.equations import Equation, GridFunction, Trainable
 from pinnderiv.errors import ArgumentError, ConfigurationError, PinnderivError
 from pinnderiv.problems.conditions import Field
-from pinnderiv.problems.entries import Entry, finite, sequence
+from pinnderiv.problems.entries import readable, sequence
 from pinnderiv.problems.geometry import domain_of, shape_of
 from pinnderiv.problems.kinds import Setting, conditions_of
+from pinnderiv.problems.parameters import parameters_of, plain, require_use
 from pinnderiv.problems.problem import Problem
 from pinnderiv.problems.reference import Reference, read_reference
+from pinnderiv.problems.relations import System
 from pinnderiv.problems.texts import Texts, used_in
 from pinnderiv.problems.wellposed import check_well_posed
 
 EXACT = "exact"
-_PARAMETER = ("value", "trainable", "true", "file", "network")
-_NETWORK = ("width", "depth", "positive")
 
 
 def pde_problem(
@@ -72,9 +72,9 @@ def pde_problem(
     if set(columns) & set(unknowns):
         raise ConfigurationError(f"coordinates and outputs share {set(columns) & set(unknowns)}")
     _check_time(columns, time)
-    values = _parameters(parameters or {}, columns, here)
-    constants = {key: each for key, each in values.items() if isinstance(each, float | str)}
-    texts = Texts(columns, constants)
+    values = parameters_of({} if parameters is None else parameters, columns, unknowns, here)
+    require_use(values, [equation, domain, conditions, time, source, exact])
+    texts = Texts(columns, plain(values))
     space_time = domain_of(domain, time, texts, here)
     _require_points(space_time)
     pde = _equation(equation, columns, unknowns, values)
@@ -90,9 +90,10 @@ def pde_problem(
         folder=here,
         shape=lambda path, given: shape_of(path, given, time, texts, here),
     )
-    found = conditions_of(conditions or {}, setting)
+    found = conditions_of({} if conditions is None else conditions, setting)
     # conditions that hold on a part of a piece have added it
     space_time = setting.domain
+    _require_whole(values, pde)
     check_well_posed(pde, space_time, found, unknowns, columns)
     return Problem(
         name=name,
@@ -141,116 +142,35 @@ def _require_points(domain: Domain) -> None:
         raise ConfigurationError(f"domain: {error}") from error
 
 
-def _parameters(given: Any, columns: tuple[str, ...], folder: Path) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(
-            "parameters must be a mapping from names to values, such as {nu: 0.01}; got "
-            f"{given!r}"
-        )
-    values: dict[str, Any] = {}
-    # numbers first, so that text may use them whatever the order
-    constants = {
-        str(key): finite(f"parameters.{key}", each)
-        for key, each in given.items()
-        if isinstance(each, int | float) and not isinstance(each, bool)
-    }
-    for key, each in given.items():
-        path = f"parameters.{key}"
-        if key in constants:
-            values[key] = constants[key]
-        elif isinstance(each, str):
-            values[key] = _text_parameter(path, each, columns, constants)
-        else:
-            values[str(key)] = _described(path, each, columns, constants, folder)
-    return values
-
-
-def _text_parameter(
-    path: str, text: str, columns: tuple[str, ...], constants: Mapping[str, float]
-) -> Any:
-    """A number where the text is one; else the text, which the equation can take apart."""
-    try:
-        return Texts((), constants).number(path, text)
-    except ConfigurationError:
-        Texts(columns, constants).field(path, text)
-        return text
-
-
-def _described(
-    path: str,
-    given: Any,
-    columns: tuple[str, ...],
-    constants: Mapping[str, float],
-    folder: Path,
-) -> Any:
-    entry = Entry(path, given, _PARAMETER)
-    texts = Texts(columns, constants)
-    what = [key for key in ("value", "trainable", "file", "network") if entry.get(key) is not None]
-    if len(what) != 1:
-        raise ConfigurationError(
-            f"{path} must have one of value, trainable, file and network; got "
-            f"{', '.join(what) or 'none'}"
-        )
-    if what == ["value"]:
-        value = entry.get("value")
-        if isinstance(value, str):
-            return _text_parameter(path, value, columns, constants)
-        return finite(entry.at("value"), value)
-    true = entry.get("true")
-    if what == ["trainable"]:
-        initial = texts.number(entry.at("trainable"), entry.get("trainable"))
-        return Trainable(
-            initial, true=None if true is None else texts.number(entry.at("true"), true)
-        )
-    if what == ["network"]:
-        inner = Entry(entry.at("network"), entry.get("network"), _NETWORK)
-        width, depth = (
-            _size(inner.at(k), inner.get(k, v)) for k, v in (("width", 16), ("depth", 2))
-        )
-        return _coefficient_network(len(columns), width, depth, bool(inner.get("positive", False)))
-    return _grid(path, folder / str(entry.get("file")), columns)
-
-
-def _size(path: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{path} must be a whole number of at least 1; got {value!r}")
-    return value
-
-
-def _coefficient_network(inputs: int, width: int, depth: int, positive: bool) -> nn.Module:
-    layers: list[nn.Module] = []
-    for layer in range(depth):
-        layers += [nn.Linear(inputs if layer == 0 else width, width), nn.Tanh()]
-    layers.append(nn.Linear(width, 1))
-    if positive:
-        layers.append(nn.Softplus())
-    return nn.Sequential(*layers)
-
-
-def _grid(path: str, file: Path, columns: tuple[str, ...]) -> GridFunction:
-    """Values on a grid: an ``.npz`` with an axis for coordinates by their names, and ``values``."""
-    try:
-        return GridFunction.from_npz(file).over(columns)
-    except (OSError, ValueError, PinnderivError) as error:
-        raise ConfigurationError(f"{path}: '{file}' cannot be used: {error}") from error
-
-
 def _equation(
     given: Any, columns: tuple[str, ...], unknowns: tuple[str, ...], values: Mapping[str, Any]
 ) -> Equation:
     if not isinstance(given, str | Mapping):
         given = sequence("equation", given)
-    texts = list(given.values()) if isinstance(given, Mapping) else given
-    used = used_in([texts] if isinstance(texts, str) else texts, values)
-    idle = sorted(
-        set(values) - set(used) - {k for k, v in values.items() if isinstance(v, float | str)}
-    )
-    if idle:
-        raise ConfigurationError(f"parameters.{idle[0]} does not occur in the equation")
+    texts = [given] if isinstance(given, str) else given
+    texts = list(texts.values()) if isinstance(texts, Mapping) else texts
+    for each in texts:
+        if not isinstance(each, str):
+            raise ConfigurationError(
+                f"equation must be text such as 'u_t = u_xx', or several; got {each!r}"
+            )
+    kind = Equation if len(texts) == 1 else System
     try:
-        return Equation(given, columns, unknowns, **used)
+        return kind(given, columns, unknowns, **used_in(texts, values))
     except PinnderivError as error:
         raise ConfigurationError(f"equation: {error}") from error
+
+
+def _require_whole(values: Mapping[str, Any], equation: Equation) -> None:
+    """What is to be found must have a part in the equation, or in a relation."""
+    for name, each in values.items():
+        found = (*equation.trainable, *equation.networks)
+        if isinstance(each, Trainable | nn.Module) and not isinstance(each, GridFunction):
+            if name not in found:
+                raise ConfigurationError(
+                    f"parameters.{name} is to be trained, and occurs in no equation: only "
+                    "equations and relations can determine it"
+                )
 
 
 def _source(given: Any, equation: Equation, solution: Field | None, texts: Texts) -> Field | None:
@@ -276,7 +196,7 @@ def _reference(
         raise ConfigurationError(f"reference must be the name of a file; got {given!r}")
     if solution is not None:
         raise ConfigurationError("give exact or reference, not both: one is measured against")
-    return read_reference(folder / given, columns, unknowns)
+    return read_reference(readable("reference", given, folder), columns, unknowns)
 
 
 class Manufactured:

@@ -62,15 +62,16 @@ class Problem:
                 f"({', '.join(self.coordinates)}), and the domain has {self.domain.dim} columns."
             )
         for condition in self.conditions:
-            if condition.points is None and condition.piece not in self.domain.names:
+            names = (condition.surface or self.domain).names
+            if condition.points is None and condition.piece not in names:
                 raise unknown_name(
-                    f"piece (of condition {condition.name!r})", condition.piece, self.domain.names
+                    f"piece (of condition {condition.name!r})", condition.piece, names
                 )
-        names = [condition.name for condition in self.conditions]
-        if len(set(names)) < len(names):
+        named = [condition.name for condition in self.conditions]
+        if len(set(named)) < len(named):
             raise ArgumentError(
                 f"problem {self.name!r}: conditions need names that differ, since each is a loss "
-                f"term of its own; got {names}."
+                f"term of its own; got {named}."
             )
 
     @property

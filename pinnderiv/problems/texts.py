@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pinnderiv.equations import TextField
+from pinnderiv.equations.text.expression import atoms
 from pinnderiv.errors import ConfigurationError, PinnderivError
 from pinnderiv.problems.conditions import Field
 from pinnderiv.problems.entries import finite
@@ -19,13 +20,18 @@ T = TypeVar("T")
 _COMPARISON = re.compile(r"(<=|>=|<|>)")
 
 
+def names_in(text: str, known: Iterable[str]) -> set[str]:
+    """Those of the names that a text uses; ``k_x`` is a derivative of ``k``."""
+    words, names = set(re.findall(r"[A-Za-z_]\w*", text)), set(known)
+    return {word if word in names else word.rpartition("_")[0] for word in words} & names
+
+
 def used_in(texts: Iterable[Any], values: Mapping[str, T]) -> dict[str, T]:
     """Those of the values whose names occur in texts, or in the texts of such values."""
     found: dict[str, T] = {}
     waiting = [str(each) for each in texts]
     while waiting:
-        words = set(re.findall(r"[A-Za-z_]\w*", waiting.pop()))
-        for name in words & set(values) - set(found):
+        for name in names_in(waiting.pop(), values) - set(found):
             found[name] = values[name]
             if isinstance(values[name], str):
                 waiting.append(str(values[name]))
@@ -48,8 +54,19 @@ class Texts:
         """A number, or text that has no coordinate in it, such as ``2*pi``."""
         if not isinstance(value, str):
             return finite(path, value)
-        field = self._parsed(path, value, ())
-        return finite(path, float(field(torch.zeros(1, 0, dtype=torch.float64))))
+        field = self._parsed(path, value)
+        about = self.depends(path, value)
+        if about:
+            raise ConfigurationError(
+                f"{path} must be a number, or text without coordinates such as 2*pi; got "
+                f"{value!r}, which depends on {', '.join(about)}"
+            )
+        at = torch.zeros(1, len(self.coordinates), dtype=torch.float64)
+        return finite(path, float(field(at)))
+
+    def depends(self, path: str, text: str) -> list[str]:
+        """The coordinates that a text depends on."""
+        return sorted({atom.name for atom in atoms(self._parsed(path, text).expression)})
 
     def numbers(self, path: str, value: Any) -> list[float]:
         """A list of numbers."""
@@ -68,7 +85,7 @@ class Texts:
             )
         if not isinstance(value, str):
             return Constant(finite(path, value))
-        return self._parsed(path, value, self.coordinates)
+        return self._parsed(path, value)
 
     def fields(self, path: str, values: Any, names: Sequence[str]) -> Field:
         """A function with one value for each name, out of one text, a list, or a mapping."""
@@ -112,9 +129,9 @@ class Texts:
             either.append(tuple(every))
         return Predicate(text, tuple(either))
 
-    def _parsed(self, path: str, text: str, coordinates: tuple[str, ...]) -> Field:
+    def _parsed(self, path: str, text: str) -> TextField:
         try:
-            return TextField(text, coordinates, **used_in([text], self.constants))
+            return TextField(text, self.coordinates, **used_in([text], self.constants))
         except PinnderivError as error:
             raise ConfigurationError(f"{path}: {error}") from error
 

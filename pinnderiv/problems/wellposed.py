@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pinnderiv.domains import Domain
+from pinnderiv.domains import Box, Domain, SpaceTime
 from pinnderiv.equations import Equation
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.problems.conditions import (
     AnyCondition,
     Condition,
-    Flux,
     Observations,
     PeriodicCondition,
     Relation,
 )
 
-_INITIAL = "initial"
+_INITIAL, _BOUNDARY = "initial", "boundary"
+# Measures of pieces may be estimates.
+_ENOUGH = 0.98
 
 
 def check_well_posed(
@@ -28,8 +29,8 @@ def check_well_posed(
 ) -> None:
     """Refuses a problem that obviously lacks something.
 
-    Observations of an output, or a relation that may say anything, count for whatever is
-    missing: with them nobody but the user can know.
+    Observations count for whatever is missing, and so do interfaces in space: with them nobody but
+    the user can know. A condition that holds on a part of a piece counts for all of it.
 
     Args:
         equation: of the problem.
@@ -47,20 +48,14 @@ def check_well_posed(
             f"there are {len(outputs)} outputs ({', '.join(outputs)}) and {equation.count} "
             f"equation{'s' * (equation.count > 1)}: a system needs one for each output"
         )
-    free = any(isinstance(each, Relation | Observations) for each in conditions)
-    for index, output in enumerate(outputs):
-        about = [each for each in conditions if _about(each, index)]
-        if domain.time_axis is not None and not free:
-            _check_time(equation, domain, about, output, coordinates[domain.time_axis])
-        if not free:
-            _check_space(equation, domain, about, output, coordinates)
-    if not free and equation.count > 1:
-        on_boundary = [each for each in conditions if each.piece != _INITIAL]
-        if not on_boundary and any(equation.order(c) for c in coordinates if c != "t"):
-            raise ConfigurationError(
-                "there is no condition on the boundary: add one under conditions, such as "
-                "{walls: {piece: boundary, value: 0}}"
-            )
+    if any(isinstance(each, Observations) for each in conditions):
+        return
+    if domain.time_axis is not None:
+        for index, output in enumerate(outputs):
+            _check_time(equation, domain, conditions, index, output, coordinates[domain.time_axis])
+    if any(each.surface is not None for each in conditions):
+        return
+    _Boundary(equation, domain, conditions, outputs, coordinates).check()
 
 
 def _about(condition: AnyCondition, index: int) -> bool:
@@ -69,19 +64,29 @@ def _about(condition: AnyCondition, index: int) -> bool:
 
 
 def _check_time(
-    equation: Equation, domain: Domain, about: list[AnyCondition], output: str, time: str
+    equation: Equation,
+    domain: Domain,
+    conditions: Sequence[AnyCondition],
+    index: int,
+    output: str,
+    time: str,
 ) -> None:
-    order = equation.order(time, output)
-    axis = domain.time_axis
-    given = {
-        each.partial.count(axis)
-        for each in about
-        if isinstance(each, Condition) and domain.root(each.piece) == _INITIAL
-    }
+    order, axis = equation.order(time, output), domain.time_axis
+    about = [each for each in conditions if _about(each, index)]
+    at_start = [each for each in about if domain.root(each.piece) == _INITIAL]
+    given = {each.partial.count(axis) for each in at_start if isinstance(each, Condition)}
+    if any(isinstance(each, Relation) for each in at_start):
+        return
     if any(isinstance(each, PeriodicCondition) and each.axis == axis for each in about):
         return
-    for missing in set(range(order)) - given:
-        name, kind = ((output, "initial"), (f"{output}_{time}", "velocity"))[min(missing, 1)]
+    for missing in sorted(set(range(order)) - given):
+        if missing > 1:
+            raise ConfigurationError(
+                f"the equation is of order {order} in {time} for {output}, and conditions at the "
+                f"start are of {output} and {output}_{time}: make it a system of lower order, or "
+                "add a condition of the kind relation with piece: initial"
+            )
+        name, kind = ((output, "initial"), (f"{output}_{time}", "velocity"))[missing]
         raise ConfigurationError(
             f"the equation is of order {order} in {time} for {output}, and there is no condition "
             f"for {name} at the start: add one under conditions, such as {{start_{kind}: {{kind: "
@@ -89,44 +94,115 @@ def _check_time(
         )
 
 
-def _check_space(
-    equation: Equation,
-    domain: Domain,
-    about: list[AnyCondition],
-    output: str,
-    coordinates: Sequence[str],
-) -> None:
-    """Each piece of the boundary across which the equation is of second order has a condition."""
-    axes = [i for i in range(domain.dim) if i != domain.time_axis]
-    orders = {axis: equation.order(coordinates[axis], output) for axis in axes}
-    needy = [axis for axis in axes if orders[axis] >= 2]
-    simple = [axis for axis in axes if orders[axis] == 1 and equation.count == 1]
-    covered = {
-        domain.root(each.piece)
-        for each in about
-        if isinstance(each, Condition | Flux) and each.surface is None
-    }
-    periodic = {each.axis for each in about if isinstance(each, PeriodicCondition)}
-    if covered & {"boundary", "walls"}:
-        return
-    for axis in (*needy, *simple):
-        sides = [f"{coordinates[axis]}_min", f"{coordinates[axis]}_max"]
-        if axis in periodic or not set(sides) <= set(domain.names):
-            continue
-        bare = [side for side in sides if side not in covered]
-        if len(bare) > (0 if axis in needy else 1):
+class _Boundary:
+    """Counts conditions on the boundary of space.
+
+    Across an axis in which an unknown is differentiated 2k times each end needs k conditions; the
+    unknowns of a system share them (a plate as u_xx = v, v_xx = f has two for u and none for v).
+    """
+
+    def __init__(
+        self,
+        equation: Equation,
+        domain: Domain,
+        conditions: Sequence[AnyCondition],
+        outputs: Sequence[str],
+        coordinates: Sequence[str],
+    ) -> None:
+        self.equation, self.domain, self.outputs = equation, domain, outputs
+        self.axes = {coordinates[i]: i for i in range(domain.dim) if i != domain.time_axis}
+        self.conditions = [each for each in conditions if domain.root(each.piece) != _INITIAL]
+        self.periodic = {
+            each.axis for each in self.conditions if isinstance(each, PeriodicCondition)
+        }
+
+    def check(self) -> None:
+        orders = {name: self._order(name) for name in self.axes}
+        space = self.domain.space if isinstance(self.domain, SpaceTime) else self.domain
+        if isinstance(space, Box):
+            for name, axis in self.axes.items():
+                if orders[name] and axis not in self.periodic:
+                    self._check_sides(name, orders[name])
+        elif orders:
+            self._check_pieces(max(orders.values()))
+        if not self.conditions and any(self.equation.order(name) for name in self.axes):
             raise ConfigurationError(
-                f"the equation is of order {orders[axis]} in {coordinates[axis]} for {output}, and "
-                f"there is no condition for {output} on {' or '.join(bare)}: add one under "
-                f"conditions, such as {{{bare[0]}: {{piece: {bare[0]}, value: 0}}}}, or "
-                f"{{wrap: {{kind: periodic, axis: {coordinates[axis]}}}}}"
+                "there is no condition on the boundary: add one under conditions, such as "
+                "{walls: {piece: boundary, value: 0}}"
             )
-    if not needy:
-        return
-    pieces = [piece for piece in domain.pieces if piece not in (_INITIAL, "walls")]
-    for piece in pieces:
-        if piece not in covered:
+
+    def _order(self, name: str) -> int:
+        """How many conditions the equation needs along an axis."""
+        every = [self.equation.order(name, output) for output in self.outputs]
+        # which of the unknowns of first order need one depends on the system
+        return every[0] if len(every) == 1 else sum(each for each in every if each > 1)
+
+    def _count(self, *pieces: str) -> int:
+        """How many conditions hold on all of a piece, which has several names."""
+        return sum(
+            each.components(len(self.outputs))
+            for each in self.conditions
+            if not isinstance(each, PeriodicCondition) and self.domain.root(each.piece) in pieces
+        )
+
+    def _check_sides(self, name: str, order: int) -> None:
+        sides = (f"{name}_min", f"{name}_max")
+        everywhere = self._count(_BOUNDARY, "walls", *self._own_names())
+        counts = {side: everywhere + self._count(side) for side in sides}
+        # all at one end is an initial-value problem
+        if max(counts.values()) >= order:
+            return
+        bare = [side for side in sides if not counts[side]]
+        what = f"the equation is of order {order} in {name} for {', '.join(self.outputs)}, and "
+        if bare:
             raise ConfigurationError(
-                f"there is no condition for {output} on the piece {piece} of the boundary: add one "
-                f"under conditions, such as {{{piece}: {{piece: {piece}, value: 0}}}}"
+                f"{what}there is no condition for {' and '.join(self.outputs)} on "
+                f"{' or '.join(bare)}: add one under conditions, such as {{{bare[0]}: {{piece: "
+                f"{bare[0]}, value: 0}}}}, or {{wrap: {{kind: periodic, axis: {name}}}}}"
             )
+        if sum(counts.values()) < order:
+            raise ConfigurationError(
+                f"{what}there are {counts[sides[0]]} conditions on {sides[0]} and "
+                f"{counts[sides[1]]} on {sides[1]}, {order} are needed in all: {self._more()}"
+            )
+
+    def _check_pieces(self, order: int) -> None:
+        # of first order it depends on the direction at which pieces something flows in
+        need = order // 2
+        everywhere = self._count(_BOUNDARY)
+        short = [
+            piece
+            for piece in self.domain.pieces
+            if piece != _INITIAL and everywhere + self._count(piece) < need
+        ]
+        if not short or self._covered() >= need * _ENOUGH:
+            return
+        piece = short[0]
+        some = everywhere + self._count(piece)
+        raise ConfigurationError(
+            f"there is no condition for {' and '.join(self.outputs)} on the piece {piece} of the "
+            f"boundary, or not on all of it: add one under conditions, such as {{{piece}: {{piece: "
+            f"{piece}, value: 0}}}}"
+            if some == 0
+            else f"there are {some} conditions on the piece {piece} of the boundary and the "
+            f"equation, of order {order}, needs {need}: {self._more()}"
+        )
+
+    def _covered(self) -> float:
+        """Conditions for each point of the boundary, on average: pieces can have many names."""
+        sizes = {
+            piece: self.domain.piece_measure(piece)
+            for piece in {_BOUNDARY, *(self.domain.root(each.piece) for each in self.conditions)}
+        }
+        return sum(
+            each.components(len(self.outputs)) * sizes[self.domain.root(each.piece)]
+            for each in self.conditions
+        ) / (sizes[_BOUNDARY] or 1.0)
+
+    def _own_names(self) -> tuple[str, ...]:
+        space = self.domain.space if isinstance(self.domain, SpaceTime) else self.domain
+        return () if space.name is None else (space.name,)
+
+    @staticmethod
+    def _more() -> str:
+        return "add a value, a slope {kind: neumann, value: 0}, or a relation such as u_xx = 0"
