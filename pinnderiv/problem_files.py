@@ -15,6 +15,10 @@ from pinnderiv.errors import ConfigurationError
 from pinnderiv.hints import unknown_key
 from pinnderiv.schema.problems import PDEConfig
 
+# What the files of conf/problem begin with.
+_DEFAULTS = ["/schema/problem/pde@_here_", "_self_"]
+# A problem has some dozens; observations of thousands of points belong into a table.
+_MOST_VALUES = 200_000
 _ARGUMENT = re.compile(r"^problem=(?P<files>.*\.ya?ml)$")
 
 
@@ -56,42 +60,88 @@ def read_problem(path: Path) -> Any:
     Raises:
         ConfigurationError: it is not there, is no YAML, or has a key that is not known.
     """
+    values = _parsed(path)
+    # a file may be a copy of one of the library's
+    if values.pop("defaults", _DEFAULTS) != _DEFAULTS:
+        raise ConfigurationError(
+            f"'{path}' has other defaults than a problem in a file can have: remove them"
+        )
+    known = [each.name for each in dataclasses.fields(PDEConfig) if each.name[0] != "_"]
+    for key in values:
+        if key not in known:
+            raise ConfigurationError(f"'{path}': {unknown_key(f'problem.{key}', known)}")
+    for key in ("coordinates", "domain", "equation"):
+        if values.get(key) in (None, "???"):
+            raise ConfigurationError(
+                f"'{path}' lacks {key}: docs/problems.md shows what it can hold"
+            )
+    own = {"name": path.stem, "folder": str(path.resolve().parent)}
+    given = {key: each for key, each in values.items() if each is not None}
+    try:
+        return OmegaConf.merge(OmegaConf.structured(PDEConfig), own, given)
+    except (OmegaConfBaseException, RecursionError) as error:
+        key = getattr(error, "full_key", None)
+        where = f"{key}: " if key else ""
+        raise ConfigurationError(f"'{path}': {where}{str(error).splitlines()[0]}") from error
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """The mapping that a file holds."""
     if not path.is_file():
         raise ConfigurationError(
             f"there is no problem file '{path}'. A problem of the library has no ending: "
             f"problem={path.stem}"
         )
     try:
-        values = OmegaConf.load(path)
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}, column {where.column + 1}" if where else ""
-        what = getattr(error, "problem", None) or error
+        text = path.read_text(encoding="utf-8-sig")
+        _require_plain(path, yaml.safe_load(text))
+        values = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        plain: Any = OmegaConf.to_container(values)
+    except (yaml.YAMLError, OSError, ValueError, OmegaConfBaseException) as error:
+        # PinnderivError is a ValueError where it is about a value
+        if isinstance(error, ConfigurationError):
+            raise
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigurationError(f"'{path}'{line} is no YAML: {what}") from error
-    if not OmegaConf.is_dict(values):
+    except RecursionError as error:
+        raise ConfigurationError(f"'{path}' is nested too deep, or holds itself") from error
+    if not isinstance(plain, dict):
         raise ConfigurationError(
             f"'{path}' must be a mapping with keys such as equation and domain"
         )
-    plain: Any = values
-    bad = [key for key in plain if not isinstance(key, str)]
-    if bad:
-        raise ConfigurationError(f"'{path}' has the key {bad[0]!r}, which is no name")
-    plain.pop("defaults", None)
-    schema = OmegaConf.structured(PDEConfig)
-    # a key without a default is not "in" the configuration
-    known = [each.name for each in dataclasses.fields(PDEConfig)]
-    for key in plain:
-        if key not in known:
-            raise ConfigurationError(f"'{path}': {unknown_key(f'problem.{key}', known)}")
-    try:
-        problem = OmegaConf.merge(
-            schema, {"name": path.stem, "folder": str(path.resolve().parent)}, plain
+    return plain
+
+
+def _require_plain(path: Path, values: Any) -> None:
+    """Refuses what YAML can say and no problem holds: keys that are no text, or mean something to
+    what builds objects out of configurations, and aliases that grow without bound."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any, where: str) -> int:
+        if not isinstance(node, dict | list):
+            return 1
+        if id(node) not in sizes:
+            inner = enumerate(node) if isinstance(node, list) else node.items()
+            if isinstance(node, dict):
+                for key in node:
+                    _require_name(path, where, key)
+            sizes[id(node)] = 1 + sum(size(each, f"{where}{key}.") for key, each in inner)
+        return sizes[id(node)]
+
+    if size(values, "") > _MOST_VALUES:
+        raise ConfigurationError(f"'{path}' holds more than {_MOST_VALUES} values")
+
+
+def _require_name(path: Path, where: str, key: Any) -> None:
+    if not isinstance(key, str):
+        switch = " (YAML reads on, off, yes and no as true and false)" * isinstance(key, bool)
+        raise ConfigurationError(
+            f"'{path}' has the key {where}{key}, which is no text{switch}: put it in quotes or "
+            "choose another name"
         )
-    except OmegaConfBaseException as error:
-        raise ConfigurationError(f"'{path}': {str(error).splitlines()[0]}") from error
-    for key in ("coordinates", "domain", "equation"):
-        if OmegaConf.is_missing(problem, key):
-            raise ConfigurationError(
-                f"'{path}' lacks {key}: docs/problems.md shows what it can hold"
-            )
-    return problem
+    if key.startswith("_"):
+        raise ConfigurationError(
+            f"'{path}' has the key {where}{key}: keys and names begin with a letter"
+        )

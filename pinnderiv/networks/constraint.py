@@ -77,7 +77,7 @@ class HardConstraint(ConstantsModule):
         self.time_order = time_order
         self.register_constant("lower", low)
         self.register_constant("upper", high)
-        _check_repeats(network, low, high, check_axes("periodic", periodic, len(low)))
+        check_repeats(network, low, high, check_axes("periodic", periodic, len(low)))
         self.lift = (
             None
             if value is None
@@ -153,7 +153,7 @@ def _check_time(
     return None if time_axis is None else time_axis % columns
 
 
-def _check_repeats(
+def check_repeats(
     network: nn.Module, lower: list[float], upper: list[float], axes: Sequence[int]
 ) -> None:
     """Compares the network's values at both ends of the axes, at a few fixed points."""

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pinnderiv.networks.constraint import HardConstraint
+from pinnderiv.networks.constraint import HardConstraint, check_repeats
+from pinnderiv.networks.options import check_axes
+from pinnderiv.networks.scaling import check_bounds
 
 
 class OutputConstraints(nn.Module):
@@ -32,10 +34,14 @@ class OutputConstraints(nn.Module):
         super().__init__()
         self.network = network
         self.outputs = outputs
+        for part in parts.values():
+            low, high = check_bounds(part["lower"], part["upper"])
+            check_repeats(
+                network, low, high, check_axes("periodic", part.get("periodic", ()), len(low))
+            )
         # by output; None where an output is free
         self._by_output = [
-            HardConstraint(nn.Identity(), **parts[m]) if m in parts else None
-            for m in range(outputs)
+            HardConstraint(_Nothing(), **parts[m]) if m in parts else None for m in range(outputs)
         ]
         self.parts = nn.ModuleList(each for each in self._by_output if each is not None)
 
@@ -63,3 +69,10 @@ class OutputConstraints(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         free = self.free(x)
         return self.lift(x) + free if self.terms else free
+
+
+class _Nothing(nn.Module):
+    """In the place of a network: the parts are asked for factors and lifts alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[..., :1])

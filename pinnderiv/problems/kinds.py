@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ from pinnderiv.problems.texts import Texts
 from pinnderiv.tables import read_columns
 
 BOUNDARY, INITIAL = "boundary", "initial"
+_NAME = re.compile(r"[A-Za-z]\w*")
+# Names of other terms of the loss and places of points.
+_TAKEN = ("equation", "interior")
 _PLACE = ("kind", "piece", "where", "weight", "output")
 # The keys of each kind, and those of them that it must have.
 KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -89,8 +93,13 @@ def conditions_of(entries: Any, setting: Setting) -> tuple[AnyCondition, ...]:
         )
     found: list[AnyCondition] = []
     for name, values in entries.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _TAKEN:
+            raise ConfigurationError(
+                f"conditions: {name!r} cannot be the name of a condition: take a word of letters, "
+                f"digits and underscores, none of {', '.join(_TAKEN)}"
+            )
         try:
-            found += _Reader(str(name), values, setting).conditions()
+            found += _Reader(name, values, setting).conditions()
         except ConfigurationError:
             raise
         except PinnderivError as error:

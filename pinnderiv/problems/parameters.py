@@ -61,7 +61,9 @@ def parameters_of(
         if name in used:
             raise ConfigurationError(f"parameters.{name} depends on itself: {text!r}")
         if all(isinstance(each, float | str) for each in used.values()):
-            values[name] = _number_or_text(f"parameters.{name}", text, Texts(columns, plain(values)))
+            values[name] = _number_or_text(
+                f"parameters.{name}", text, Texts(columns, plain(values))
+            )
         # what is to be found, and values on grids, are for the equation to put together
     return values
 
@@ -70,9 +72,7 @@ def plain(values: Mapping[str, Any]) -> dict[str, float | str]:
     """Those of the parameters that any text of the file can use."""
     found = {name: each for name, each in values.items() if isinstance(each, float | str)}
     return {
-        name: each
-        for name, each in found.items()
-        if set(used_in([each], values)) <= set(found)
+        name: each for name, each in found.items() if set(used_in([each], values)) <= set(found)
     }
 
 
@@ -173,7 +173,14 @@ def _grid(path: str, file: Path, columns: tuple[str, ...]) -> GridFunction:
     """Values on a grid: an ``.npz`` with an axis for coordinates by their names, and ``values``."""
     try:
         return GridFunction.from_npz(file).over(columns)
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, PinnderivError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        zipfile.BadZipFile,
+        PinnderivError,
+    ) as error:
         raise ConfigurationError(
             f"{path}: '{file}' is no grid of values: {error}. Write it with numpy.savez(path, "
             f"{', '.join(f'{name}=...' for name in columns)}, values=...)"
