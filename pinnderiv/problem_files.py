@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import types
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from pinnderiv.schema.problems import PDEConfig
 
 # What the files of conf/problem begin with.
 _DEFAULTS = ["/schema/problem/pde@_here_", "_self_"]
+_SHAPES: tuple[tuple[str, type | types.UnionType, str], ...] = (
+    ("coordinates", list, "a list of names, such as [x, t]"),
+    ("outputs", list, "a list of names, such as [u]"),
+    ("parameters", dict, "a mapping from names to values, such as {nu: 0.01}"),
+    ("conditions", dict, "a mapping from names to conditions, such as {walls: {value: 0}}"),
+    ("name", str | int | float, "text"),
+    ("title", str | int | float, "text"),
+    ("reference", str, "the name of a file"),
+    ("folder", str, "the name of a folder"),
+)
 # A problem has some dozens; observations of thousands of points belong into a table.
 _MOST_VALUES = 200_000
 _ARGUMENT = re.compile(r"^problem=(?P<files>.*\.ya?ml)$")
@@ -75,6 +86,9 @@ def read_problem(path: Path) -> Any:
             raise ConfigurationError(
                 f"'{path}' lacks {key}: docs/problems.md shows what it can hold"
             )
+    for key, kind, what in _SHAPES:
+        if values.get(key) is not None and not isinstance(values[key], kind):
+            raise ConfigurationError(f"'{path}': {key} must be {what}; got {values[key]!r}")
     own = {"name": path.stem, "folder": str(path.resolve().parent)}
     given = {key: each for key, each in values.items() if each is not None}
     try:

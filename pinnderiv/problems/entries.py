@@ -96,9 +96,32 @@ def finite(path: str, value: Any) -> float:
     Raises:
         ConfigurationError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"{path} must be a finite number; got {value!r}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigurationError(f"{path} must be a finite number; got {str(value)[:40]}")
+    return number
+
+
+def equation_texts(path: str, given: Any) -> list[str]:
+    """The texts of an equation, or of several in a list or a mapping from names.
+
+    Raises:
+        ConfigurationError: something else stands there.
+    """
+    several = list(given.values()) if isinstance(given, Mapping) else given
+    if isinstance(several, str) or not isinstance(several, Sequence):
+        several = [several]
+    for each in several:
+        if not isinstance(each, str):
+            raise ConfigurationError(
+                f"{path} must be text such as 'u_t = u_xx', or a list of them; got {each!r}"
+            )
+    return list(several)
 
 
 def readable(path: str, value: Any, folder: Path) -> Path:

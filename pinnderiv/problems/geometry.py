@@ -122,6 +122,12 @@ class _Shapes:
             else [self.texts.number(entry.at(key), entry.get(key))] * size
             for key in ("lower", "upper")
         ]
+        for key, corner in zip(("lower", "upper"), corners, strict=True):
+            if len(corner) != size:
+                raise ConfigurationError(
+                    f"{entry.at(key)} must have a number for each of {', '.join(self.spatial)}; "
+                    f"got {len(corner)}"
+                )
         return Box(*corners, coordinates=self.spatial, **_named(entry.text("name")))
 
     def _ball(self, path: str, values: Any) -> Domain:

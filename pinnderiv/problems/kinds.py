@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pinnderiv.domains import Domain
+from pinnderiv.domains import Domain, SobolSampler
 from pinnderiv.domains.naming import RESERVED
 from pinnderiv.equations import Equation
 from pinnderiv.errors import ConfigurationError, PinnderivError
@@ -25,7 +25,14 @@ from pinnderiv.problems.conditions import (
     PeriodicCondition,
     Relation,
 )
-from pinnderiv.problems.entries import Entry, finite, readable, sequence, unknown_value
+from pinnderiv.problems.entries import (
+    Entry,
+    equation_texts,
+    finite,
+    readable,
+    sequence,
+    unknown_value,
+)
 from pinnderiv.problems.from_solution import Rate, zero
 from pinnderiv.problems.relations import relation_equation
 from pinnderiv.problems.texts import Texts
@@ -35,6 +42,7 @@ BOUNDARY, INITIAL = "boundary", "initial"
 _NAME = re.compile(r"[A-Za-z]\w*")
 # Names of other terms of the loss and places of points.
 _TAKEN = ("equation", "interior")
+_PROBES = 64
 _PLACE = ("kind", "piece", "where", "weight", "output")
 # The keys of each kind, and those of them that it must have.
 KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -122,7 +130,7 @@ class _Reader:
                 if place
                 else values
             )
-        if kind not in KEYS:
+        if not isinstance(kind, str) or kind not in KEYS:
             raise unknown_value(f"{path}.kind", kind, list(KEYS))
         self.kind = str(kind)
         self.entry = Entry(path, values, *KEYS[self.kind])
@@ -243,15 +251,12 @@ class _Reader:
             stacked = torch.from_numpy(np.stack([table[k].reshape(-1) for k in names], axis=-1))
             at, values = stacked[:, :-1], stacked[:, -1:]
         else:
-            rows = sequence(entry.at("points"), entry.get("points"))
-            at = torch.tensor(
-                [
-                    setting.texts.numbers(f"{entry.at('points')}[{i}]", row)
-                    for i, row in enumerate(rows)
-                ],
-                dtype=torch.float64,
-            )
-            if at.dim() != 2 or at.shape[1] != len(setting.coordinates):
+            rows = [
+                setting.texts.numbers(f"{entry.at('points')}[{i}]", row)
+                for i, row in enumerate(sequence(entry.at("points"), entry.get("points")))
+            ]
+            at = torch.tensor(rows, dtype=torch.float64) if len({*map(len, rows)}) == 1 else None
+            if at is None or at.shape[1] != len(setting.coordinates):
                 raise ConfigurationError(
                     f"{entry.at('points')} must be a list of points with "
                     f"{len(setting.coordinates)} numbers each ({', '.join(setting.coordinates)})"
@@ -298,6 +303,14 @@ class _Reader:
     def _interface(self) -> list[AnyCondition]:
         equation, with_normals = self._equation()
         surface = self.setting.shape(self.entry.at("shape"), self.entry.get("shape"))
+        probes = surface.sample_piece(BOUNDARY, SobolSampler(0), _PROBES)
+        outside = int((~self.setting.domain.contains(probes)).sum())
+        if outside and self.entry.get("where") is None:
+            raise ConfigurationError(
+                f"{self.entry.at('shape')}: {outside} of {_PROBES} points of its boundary lie "
+                "outside the domain, where nothing is solved: make it smaller, or leave them out "
+                "with where"
+            )
         piece = BOUNDARY
         if self.entry.get("where") is not None:
             predicate = self.setting.texts.predicate(
@@ -320,7 +333,7 @@ class _Reader:
         given, where = self.entry.get("equation"), self.entry.at("equation")
         setting = self.setting
         return relation_equation(
-            [given] if isinstance(given, str) else sequence(where, given),
+            equation_texts(where, given),
             where,
             setting.equation,
             setting.values,

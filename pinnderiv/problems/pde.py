@@ -13,7 +13,8 @@ from pinnderiv.domains import Domain, UniformSampler
 from pinnderiv.equations import Equation, GridFunction, Trainable
 from pinnderiv.errors import ArgumentError, ConfigurationError, PinnderivError
 from pinnderiv.problems.conditions import Field
-from pinnderiv.problems.entries import readable, sequence
+from pinnderiv.problems.consistency import check_values
+from pinnderiv.problems.entries import equation_texts, readable, sequence
 from pinnderiv.problems.geometry import domain_of, shape_of
 from pinnderiv.problems.kinds import Setting, conditions_of
 from pinnderiv.problems.parameters import parameters_of, plain, require_use
@@ -21,7 +22,7 @@ from pinnderiv.problems.problem import Problem
 from pinnderiv.problems.reference import Reference, read_reference
 from pinnderiv.problems.relations import System
 from pinnderiv.problems.texts import Texts, used_in
-from pinnderiv.problems.wellposed import check_well_posed
+from pinnderiv.problems.wellposed import check_well_posed, require_enough
 
 EXACT = "exact"
 
@@ -95,7 +96,7 @@ def pde_problem(
     space_time = setting.domain
     _require_whole(values, pde)
     check_well_posed(pde, space_time, found, unknowns, columns)
-    return Problem(
+    problem = Problem(
         name=name,
         title=title or name,
         domain=space_time,
@@ -107,6 +108,8 @@ def pde_problem(
         right_hand_side=_source(source, pde, solution, texts),
         measured=_reference(reference, solution, columns, unknowns, here),
     )
+    check_values(problem)
+    return problem
 
 
 def _names(path: str, given: Any) -> tuple[str, ...]:
@@ -145,15 +148,8 @@ def _require_points(domain: Domain) -> None:
 def _equation(
     given: Any, columns: tuple[str, ...], unknowns: tuple[str, ...], values: Mapping[str, Any]
 ) -> Equation:
-    if not isinstance(given, str | Mapping):
-        given = sequence("equation", given)
-    texts = [given] if isinstance(given, str) else given
-    texts = list(texts.values()) if isinstance(texts, Mapping) else texts
-    for each in texts:
-        if not isinstance(each, str):
-            raise ConfigurationError(
-                f"equation must be text such as 'u_t = u_xx', or several; got {each!r}"
-            )
+    texts = equation_texts("equation", given)
+    require_enough(len(texts), unknowns)
     kind = Equation if len(texts) == 1 else System
     try:
         return kind(given, columns, unknowns, **used_in(texts, values))
@@ -165,12 +161,12 @@ def _require_whole(values: Mapping[str, Any], equation: Equation) -> None:
     """What is to be found must have a part in the equation, or in a relation."""
     for name, each in values.items():
         found = (*equation.trainable, *equation.networks)
-        if isinstance(each, Trainable | nn.Module) and not isinstance(each, GridFunction):
-            if name not in found:
-                raise ConfigurationError(
-                    f"parameters.{name} is to be trained, and occurs in no equation: only "
-                    "equations and relations can determine it"
-                )
+        sought = isinstance(each, Trainable | nn.Module) and not isinstance(each, GridFunction)
+        if sought and name not in found:
+            raise ConfigurationError(
+                f"parameters.{name} is to be trained, and occurs in no equation: only "
+                "equations and relations can determine it"
+            )
 
 
 def _source(given: Any, equation: Equation, solution: Field | None, texts: Texts) -> Field | None:

@@ -106,7 +106,11 @@ class Texts:
                     f"{path} must have {len(names)} entries, for {', '.join(names)}; got "
                     f"{len(several)}"
                 )
-            parts = [self.field(f"{path}[{index}]", each) for index, each in enumerate(several)]
+            listed = several is values
+            parts = [
+                self.field(f"{path}[{index}]" if listed else path, each)
+                for index, each in enumerate(several)
+            ]
         return parts[0] if len(parts) == 1 else Stacked(tuple(parts))
 
     def predicate(self, path: str, text: Any) -> Callable[[Tensor], Tensor]:

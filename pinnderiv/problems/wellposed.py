@@ -43,11 +43,7 @@ def check_well_posed(
         ConfigurationError: an output with no equation; a coordinate in which the equation is
             of some order, and too few conditions for it; a piece of the boundary without one.
     """
-    if equation.count < len(outputs):
-        raise ConfigurationError(
-            f"there are {len(outputs)} outputs ({', '.join(outputs)}) and {equation.count} "
-            f"equation{'s' * (equation.count > 1)}: a system needs one for each output"
-        )
+    require_enough(equation.count, outputs)
     if any(isinstance(each, Observations) for each in conditions):
         return
     if domain.time_axis is not None:
@@ -56,6 +52,19 @@ def check_well_posed(
     if any(each.surface is not None for each in conditions):
         return
     _Boundary(equation, domain, conditions, outputs, coordinates).check()
+
+
+def require_enough(equations: int, outputs: Sequence[str]) -> None:
+    """Refuses a system with fewer equations than outputs.
+
+    Raises:
+        ConfigurationError: it is one.
+    """
+    if equations < len(outputs):
+        raise ConfigurationError(
+            f"there are {len(outputs)} outputs ({', '.join(outputs)}) and {equations} "
+            f"equation{'s' * (equations != 1)}: a system needs one for each output"
+        )
 
 
 def _about(condition: AnyCondition, index: int) -> bool:
