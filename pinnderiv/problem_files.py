@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import types
 from pathlib import Path
@@ -30,7 +31,12 @@ _SHAPES: tuple[tuple[str, type | types.UnionType, str], ...] = (
 )
 # A problem has some dozens; observations of thousands of points belong into a table.
 _MOST_VALUES = 200_000
-_ARGUMENT = re.compile(r"^problem=(?P<files>.*\.ya?ml)$")
+_ARGUMENT = re.compile(r"^problem=(?P<files>.*\.ya?ml['\"]?)$")
+_FILE = re.compile(r"""'[^']*'|"[^"]*"|[^,]+""")
+# Where a parameter has keys of its own.
+_PARAMETER = re.compile(r"parameters\.\w+\.")
+# Sections whose keys are names of the problem's conditions and pieces.
+_BY_NAME = re.compile(r"^(?=(loss\.weights|sampler\.points)\.\w+=)")
 
 
 def problem_files(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -40,7 +46,8 @@ def problem_files(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
         arguments: of the command; ``problem=a.yaml`` or, for a multirun, ``problem=a.yaml,b.yaml``.
 
     Returns:
-        The arguments with names of options in the place of files, and those options.
+        The arguments with names of options in the place of files, and those options. Where weights
+        and numbers of points are given by names of the problem, they may be new to Hydra.
 
     Raises:
         ConfigurationError: a file is not there or holds no problem; the message says why.
@@ -50,15 +57,19 @@ def problem_files(arguments: list[str]) -> tuple[list[str], dict[str, Any]]:
     for argument in arguments:
         match = _ARGUMENT.match(argument)
         if match is None:
-            changed.append(argument)
+            # what Hydra has no entry for is added; whether there is such a name is asked later
+            changed.append(_BY_NAME.sub("++", argument))
             continue
         names = []
-        for file in match["files"].split(","):
+        for quoted in _FILE.findall(match["files"]):
+            file = quoted.strip().strip("'\"")
             if not file.endswith((".yaml", ".yml")):
                 names.append(file)  # an option of the group, beside files
                 continue
-            path = Path(file.strip("'\""))
-            name = re.sub(r"\W", "_", str(path.with_suffix("")))
+            path = Path(file).expanduser()
+            # the digest keeps names apart that differ in punctuation alone
+            digest = hashlib.sha256(file.encode(errors="replace")).hexdigest()[:8]
+            name = re.sub(r"[^A-Za-z0-9]", "_", path.stem) + f"_{digest}"
             options[name] = read_problem(path)
             names.append(name)
         changed.append(f"problem={','.join(names)}")
@@ -125,7 +136,17 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"'{path}' must be a mapping with keys such as equation and domain"
         )
+    parameters = plain.get("parameters")
+    if isinstance(parameters, dict):
+        plain["parameters"] = {name: _with_true(each) for name, each in parameters.items()}
     return plain
+
+
+def _with_true(parameter: Any) -> Any:
+    """The true value of an unknown stands under a key that YAML reads as a boolean."""
+    if not isinstance(parameter, dict):
+        return parameter
+    return {"true" if key is True else key: each for key, each in parameter.items()}
 
 
 def _require_plain(path: Path, values: Any) -> None:
@@ -140,7 +161,8 @@ def _require_plain(path: Path, values: Any) -> None:
             inner = enumerate(node) if isinstance(node, list) else node.items()
             if isinstance(node, dict):
                 for key in node:
-                    _require_name(path, where, key)
+                    if key is not True or not _PARAMETER.fullmatch(where):
+                        _require_name(path, where, key)
             sizes[id(node)] = 1 + sum(size(each, f"{where}{key}.") for key, each in inner)
         return sizes[id(node)]
 

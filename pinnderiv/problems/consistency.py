@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from pinnderiv.domains import SobolSampler
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.problems.conditions import AnyCondition
 from pinnderiv.problems.problem import Problem
 
@@ -24,7 +25,7 @@ def check_values(problem: Problem) -> None:
     Raises:
         ConfigurationError: a source, a value or the exact solution is not finite somewhere.
     """
-    inside = problem.domain.sample(SobolSampler(0), _PROBES)
+    inside = _some(lambda n: problem.domain.sample(SobolSampler(0), n))
     solution = problem.solution
     # with unknowns nobody knows what it fulfils
     known = solution is not None and next(problem.equation.unknowns.parameters(), None) is None
@@ -48,10 +49,19 @@ def _at(problem: Problem, condition: AnyCondition) -> tuple[Tensor, Tensor]:
     """Points of a condition, and what is known there."""
     surface, points = condition.surface or problem.domain, condition.points
     if points is None:
-        count = min(_PROBES, 8) if surface.time_axis is None and surface.dim == 1 else _PROBES
-        points = surface.sample_piece(condition.piece, SobolSampler(0), count)
+        points = _some(lambda n: surface.sample_piece(condition.piece, SobolSampler(0), n))
     normals = surface.normals(condition.piece, points) if condition.needs_normals else None
     return points, condition.data(points, normals)
+
+
+def _some(draw: Callable[[int], Tensor]) -> Tensor:
+    """Points, as many as are looked at; a cloud may have but a few."""
+    for count in (_PROBES, 4):
+        try:
+            return draw(count)
+        except ArgumentError:
+            continue
+    return draw(1)
 
 
 def _require_finite(what: str, values: Tensor, points: Tensor, problem: Problem) -> None:

@@ -83,7 +83,6 @@ def require_use(values: Mapping[str, Any], texts: Sequence[Any]) -> None:
         ConfigurationError: it does; names it.
     """
     said = [each for part in texts for each in _texts_in(part)]
-    said += [each for value in values.values() for each in _texts_in(value)]
     used = {name for each in said for name in names_in(each, values)}
     for name in values:
         if name not in used:
@@ -125,7 +124,8 @@ def _value(path: str, given: Any, columns: tuple[str, ...], folder: Path) -> Any
             f"{path} must be a number, text, a list for a vector, or a mapping with one of "
             f"{', '.join(_KINDS)}; got {given!r}"
         )
-    entry = Entry(path, given, _PARAMETER)
+    # YAML reads the key true as a boolean
+    entry = Entry(path, {"true" if k is True else k: v for k, v in given.items()}, _PARAMETER)
     what = [key for key in _KINDS if entry.get(key) is not None]
     if len(what) != 1:
         raise ConfigurationError(

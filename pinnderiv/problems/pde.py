@@ -74,7 +74,7 @@ def pde_problem(
         raise ConfigurationError(f"coordinates and outputs share {set(columns) & set(unknowns)}")
     _check_time(columns, time)
     values = parameters_of({} if parameters is None else parameters, columns, unknowns, here)
-    require_use(values, [equation, domain, conditions, time, source, exact])
+    require_use(values, [equation, domain, conditions, time, source, exact, parameters])
     texts = Texts(columns, plain(values))
     space_time = domain_of(domain, time, texts, here)
     _require_points(space_time)

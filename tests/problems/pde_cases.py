@@ -53,7 +53,10 @@ LINES = {
             points: [[0.5, 1], ["1/4", "3/2"]]
             values: ["cos(1/2)*sin(1) + 1/2", "cos(1/4)*sin(3/2) + 3/8"]
           trace: {kind: observations, points: [[0.1, 0.7]], values: cos(x)*sin(t) + x*t}
-          flux: {kind: relation, piece: x_max, equation: u_n = u + (t - x*t) - sin(t)*(sin(x) + cos(x))}
+          flux:
+            kind: relation
+            piece: x_max
+            equation: u_n = u + (t - x*t) - sin(t)*(sin(x) + cos(x))
     """,
 }
 
@@ -142,7 +145,11 @@ PLANE = {
         domain: {box: {lower: [1, 0], upper: [2, pi]}}
         equation: r*d(r*u_r, r) + u_phiphi = 0
         exact: r*cos(phi)
-        conditions: {inner: {piece: r_min}, outer: {piece: r_max}, slit: {piece: phi_min}, far: {piece: phi_max}}
+        conditions:
+          inner: {piece: r_min}
+          outer: {piece: r_max}
+          slit: {piece: phi_min}
+          far: {piece: phi_max}
     """,
     "disc": """
         coordinates: [x, y]
@@ -201,7 +208,10 @@ PLANE = {
     """,
     "quarter by a plane": """
         coordinates: [x, y]
-        domain: {difference: [{box: {lower: [0, 0], upper: [1, 1]}}, {half_space: {point: [1, 0], normal: [-1, -1]}}]}
+        domain:
+          difference:
+            - box: {lower: [0, 0], upper: [1, 1]}
+            - half_space: {point: [1, 0], normal: [-1, -1]}
         equation: laplacian(u) = 0
         exact: x + y
         conditions:
@@ -262,7 +272,9 @@ SPACE = {
         domain: {ball: {center: [1, 0, 0], radius: 2}}
         equation: laplacian(u) = 6
         exact: (x - 1)**2 + y**2 + z**2
-        conditions: {skin: {kind: neumann, value: 4}, pin: {kind: observations, points: [[1, 0, 0]], values: [0]}}
+        conditions:
+          skin: {kind: neumann, value: 4}
+          pin: {kind: observations, points: [[1, 0, 0]], values: [0]}
     """,
     "ellipsoid": """
         coordinates: [x, y, z]
@@ -345,7 +357,10 @@ SYSTEMS = {
         exact: {u1: x**2 + y**2, u2: (x**2 + y**2 + 1)/2 + log(1)}
         conditions:
           rim: {piece: rim, output: u2, value: 5/2}
-          join: {kind: interface, shape: {ball: {radius: 1}}, equation: [u1 = u2, k1*u1_n = k2*u2_n]}
+          join:
+            kind: interface
+            shape: {ball: {radius: 1}}
+            equation: [u1 = u2, k1*u1_n = k2*u2_n]
     """,
     "layers in time": """
         coordinates: [x, t]
