@@ -6,7 +6,7 @@ when the points are drawn, not at every step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pinnderiv.domains import Sampler
 from pinnderiv.errors import ArgumentError, CheckpointError, ConfigurationError
-from pinnderiv.problems import Problem
+from pinnderiv.problems import AnyCondition, Problem
 from pinnderiv.training.adaptive import Adaptive, Known, Supply
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.seeding import child_seed
@@ -95,6 +95,7 @@ class Collocation:
         # what is drawn in each place: a condition with points of its own draws nothing
         self._drawn = {each.place: each for each in self.conditions if each.points is None}
         names = [INTERIOR, *self._drawn]
+        counts = {**_by_place(counts, self.conditions), **counts}
         self.counts = {name: _count(counts, name) for name in names}
         self.samplers = {name: sampler(seed=child_seed(seed, "points", name)) for name in names}
         self.adaptive = adaptive
@@ -207,6 +208,15 @@ class Collocation:
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)
+
+
+def _by_place(counts: Mapping[str, int], conditions: Iterable[AnyCondition]) -> dict[str, int]:
+    """Numbers that were given by names of conditions, by their places; the largest of several."""
+    found: dict[str, int] = {}
+    for each in conditions:
+        if each.name in counts and each.name not in COMMON:
+            found[each.place] = max(found.get(each.place, 0), counts[each.name])
+    return found
 
 
 def _count(counts: Mapping[str, int], name: str) -> int:

@@ -111,7 +111,8 @@ def assemble(
     conditions = [each.name for each in problem.conditions]
     _known("loss.weights", config.loss.weights, (*_COMMON_TERMS, *conditions))
     places = [each.place for each in problem.conditions]
-    _known("sampler.points", config.sampler.points, (*COMMON, *problem.domain.pieces, *places))
+    known = (*COMMON, *problem.domain.pieces, *places, *conditions)
+    _known("sampler.points", config.sampler.points, known)
     weights = {each.name: each.weight for each in problem.conditions}
     weights |= {name: each for name, each in config.loss.weights.items() if each is not None}
     slabs = TimeSlabs(problem, parts.network, config.constraint.value, training.time_slabs)
