@@ -24,6 +24,27 @@ _TYPES: dict[Any, dict[str, Any]] = {
     str | None: {"type": ["string", "null"]},
     list[str]: {"type": "array", "items": {"type": "string"}},
 }
+
+
+def _parameter() -> dict[str, Any]:
+    network = {
+        "width": {"type": "integer", "minimum": 1},
+        "depth": {"type": "integer", "minimum": 1},
+        "positive": {"type": "boolean"},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "value": _FIELD,
+            "trainable": _NUMBER,
+            "true": _NUMBER,
+            "file": {"type": "string"},
+            "network": {"type": "object", "properties": network, "additionalProperties": False},
+        },
+        "additionalProperties": False,
+    }
+
+
 _OF_KEY: dict[str, dict[str, Any]] = {
     "lower": {"type": ["number", "string", "array"]},
     "upper": {"type": ["number", "string", "array"]},
@@ -39,20 +60,30 @@ _OF_KEY: dict[str, dict[str, Any]] = {
     "alpha": _FIELD,
     "beta": _FIELD,
     "points": {"type": "array", "items": {"type": "array", "items": _NUMBER}},
-    "values": {"type": ["string", "array"]},
-    "equation": {"type": ["string", "array"]},
+    "values": {"type": ["string", "array"], "items": _NUMBER},
+    "equation": {
+        "type": ["string", "array", "object"],
+        "items": {"type": "string"},
+        "additionalProperties": {"type": "string"},
+    },
     "shape": {"$ref": "#/$defs/shape"},
 }
 _OF_FIELD: dict[str, dict[str, Any]] = {
     "time": {"type": ["array", "null"], "items": _NUMBER, "minItems": 2, "maxItems": 2},
     "domain": {"$ref": "#/$defs/shape"},
-    "equation": {"type": ["string", "array", "object"]},
+    "equation": _OF_KEY["equation"],
     "source": {"type": ["string", "number", "array", "object", "null"]},
     "exact": {"type": ["string", "number", "array", "object", "null"]},
     "conditions": {"type": "object", "additionalProperties": {"$ref": "#/$defs/condition"}},
     "parameters": {
         "type": "object",
-        "additionalProperties": {"type": ["number", "string", "object"]},
+        "additionalProperties": {
+            "anyOf": [
+                _NUMBER,
+                {"type": "array", "items": _FIELD, "minItems": 2},
+                _parameter(),
+            ]
+        },
     },
 }
 

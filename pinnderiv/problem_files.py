@@ -105,8 +105,8 @@ def read_problem(path: Path) -> Any:
     try:
         return OmegaConf.merge(OmegaConf.structured(PDEConfig), own, given)
     except (OmegaConfBaseException, RecursionError) as error:
-        key = getattr(error, "full_key", None)
-        where = f"{key}: " if key else ""
+        full_key = getattr(error, "full_key", None)
+        where = f"{full_key}: " if full_key else ""
         raise ConfigurationError(f"'{path}': {where}{str(error).splitlines()[0]}") from error
 
 

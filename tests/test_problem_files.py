@@ -120,13 +120,13 @@ def test_aliases_do_not_grow_without_bound(write: Callable[..., Path]) -> None:
 
 
 def test_what_is_no_text(write: Callable[..., Path]) -> None:
-    with pytest.raises(ConfigurationError, match="is no YAML: .*utf-8"):
+    with pytest.raises(ConfigurationError, match=r"is no YAML: .*utf-8"):
         read_problem(write(b"name: \xff\xfe\n"))
     with pytest.raises(ConfigurationError, match="is no YAML"):
         read_problem(write(b"name: \x00\n"))
     with pytest.raises(ConfigurationError, match="there is no problem file"):
         read_problem(write(HEAT).parent)
-    with pytest.raises(ConfigurationError, match="there is no problem file 'none.yaml'"):
+    with pytest.raises(ConfigurationError, match=r"there is no problem file 'none\.yaml'"):
         read_problem(Path("none.yaml"))
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from pinnderiv.domains import Domain, SobolSampler
@@ -29,14 +27,12 @@ from pinnderiv.problems.entries import (
     Entry,
     equation_texts,
     finite,
-    readable,
-    sequence,
     unknown_value,
 )
 from pinnderiv.problems.from_solution import Rate, zero
+from pinnderiv.problems.observed import observed
 from pinnderiv.problems.relations import relation_equation
 from pinnderiv.problems.texts import Texts
-from pinnderiv.tables import read_columns
 
 BOUNDARY, INITIAL = "boundary", "initial"
 _NAME = re.compile(r"[A-Za-z]\w*")
@@ -240,52 +236,23 @@ class _Reader:
 
     def _observations(self) -> list[AnyCondition]:
         entry, setting = self.entry, self.setting
-        index, file = self._output(), entry.get("file")
-        if (file is None) == (entry.get("points") is None):
-            raise ConfigurationError(f"{entry.path} must have either a file, or points and values")
-        if file is not None:
-            names = [*setting.coordinates, setting.outputs[index]]
-            table = read_columns(
-                readable(entry.at("file"), file, setting.folder), names, comsol=True
-            )
-            stacked = torch.from_numpy(np.stack([table[k].reshape(-1) for k in names], axis=-1))
-            at, values = stacked[:, :-1], stacked[:, -1:]
-        else:
-            rows = [
-                setting.texts.numbers(f"{entry.at('points')}[{i}]", row)
-                for i, row in enumerate(sequence(entry.at("points"), entry.get("points")))
-            ]
-            at = torch.tensor(rows, dtype=torch.float64) if len({*map(len, rows)}) == 1 else None
-            if at is None or at.shape[1] != len(setting.coordinates):
-                raise ConfigurationError(
-                    f"{entry.at('points')} must be a list of points with "
-                    f"{len(setting.coordinates)} numbers each ({', '.join(setting.coordinates)})"
-                )
-            values = self._observed(at, index)
-        outside = int((~setting.domain.contains(at)).sum())
-        if outside:
-            raise ConfigurationError(
-                f"{entry.path}: {outside} of {len(at)} points lie outside the domain"
-            )
+        index = self._output()
+        unsaid = entry.get("points") is not None and entry.get("values") is None
+        exact = self._exact(index) if unsaid else None
+        at, values = observed(
+            entry,
+            setting.coordinates,
+            setting.outputs[index],
+            setting.domain,
+            setting.texts,
+            exact,
+            setting.folder,
+        )
         return [
             Observations(
                 self.name, self.name, at=at, values=values, output=index, weight=self._weight()
             )
         ]
-
-    def _observed(self, at: Tensor, index: int) -> Tensor:
-        given = self.entry.get("values")
-        if given is None:
-            return self._exact(index)(at).detach()
-        if isinstance(given, str):
-            return self.setting.texts.field(self.entry.at("values"), given)(at).detach()
-        numbers = self.setting.texts.numbers(self.entry.at("values"), given)
-        if len(numbers) != len(at):
-            raise ConfigurationError(
-                f"{self.entry.at('values')} must have a number for each of {len(at)} points; got "
-                f"{len(numbers)}"
-            )
-        return torch.tensor(numbers, dtype=torch.float64)[:, None]
 
     def _relation(self) -> list[AnyCondition]:
         equation, with_normals = self._equation()

@@ -11,7 +11,7 @@ from pinnderiv.problems.kinds import KEYS
 from tests.problems.test_pde import problem_of, terms
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/problems.md").read_text(encoding="utf-8")
-BLOCKS = [each for each in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)]
+BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 WHOLE = {each.splitlines()[0].lstrip("# "): each for each in BLOCKS if "\nequation:" in each}
 
 
