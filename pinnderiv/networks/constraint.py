@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError, ShapeError
 from pinnderiv.networks.constants import ConstantsModule
-from pinnderiv.networks.lift import BoundaryData, TransfiniteLift, unit_coordinates
+from pinnderiv.networks.lift import (
+    BoundaryData,
+    DataByPlace,
+    TransfiniteLift,
+    unit_coordinates,
+)
 from pinnderiv.networks.options import check_axes
 from pinnderiv.networks.scaling import check_bounds
 from pinnderiv.networks.sides import Wall, sides_with_values
@@ -33,8 +38,9 @@ class HardConstraint(ConstantsModule):
         lower: lower corner of the box, one number a column of x.
         upper: upper corner.
         value: u on the walls and at t = lower[time_axis], (N, D) -> (N, M),
-            differentiable; only ever called at points there. ``None``: all data
-            are zero, and there is no lift.
+            differentiable; only ever called at points there. A mapping from walls (and
+            ``None``, the start) to functions gives each its own. ``None``: all data are
+            zero, and there is no lift.
         time_axis: column of time; ``None`` for a problem without.
         time_order: 0 without time, 1 if u is given at t₀, 2 if u_t is too.
         velocity: u_t at t₀, (N, D) -> (N, M); with ``value`` and
@@ -60,7 +66,7 @@ class HardConstraint(ConstantsModule):
         network: nn.Module,
         lower: Sequence[float],
         upper: Sequence[float],
-        value: BoundaryData | None,
+        value: BoundaryData | DataByPlace | None,
         time_axis: int | None = None,
         time_order: int = 0,
         velocity: BoundaryData | None = None,
@@ -129,7 +135,7 @@ def _check_time(
     columns: int,
     time_axis: int | None,
     time_order: int,
-    value: BoundaryData | None,
+    value: BoundaryData | DataByPlace | None,
     velocity: BoundaryData | None,
 ) -> int | None:
     """The time axis as a column from 0, once the arguments about time go together."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError, ShapeError
 from pinnderiv.networks.constants import ConstantsModule
@@ -14,6 +15,8 @@ from pinnderiv.networks.scaling import check_bounds
 from pinnderiv.networks.sides import Wall, sides_with_values
 
 BoundaryData = Callable[[Tensor], Tensor]
+DataByPlace = Mapping[Wall | None, BoundaryData]
+"""A function for each wall, and under ``None`` the one at the start of time."""
 
 # 3^d evaluations of the data a point: 728 in six dimensions, 2186 in seven.
 MAX_LIFT_AXES = 6
@@ -42,7 +45,9 @@ class TransfiniteLift(ConstantsModule):
     Args:
         lower: lower corner of the box, one number a column.
         upper: upper corner.
-        value: u on the boundary, (N, D) -> (N, M); differentiable.
+        value: u on the boundary, (N, D) -> (N, M); differentiable. Or, where walls and the
+            start have functions of their own, a mapping to them: each is then called at points
+            of its own wall only. They must agree where two of them meet.
         time_axis: column of time, or ``None``.
         time_order: 0 without time, 1 for u at t₀, 2 for u and u_t at t₀.
         velocity: u_t at t₀, (N, D) -> (N, M); for ``time_order`` 2. On the walls
@@ -65,7 +70,7 @@ class TransfiniteLift(ConstantsModule):
         self,
         lower: Sequence[float],
         upper: Sequence[float],
-        value: BoundaryData,
+        value: BoundaryData | DataByPlace,
         time_axis: int | None = None,
         time_order: int = 0,
         velocity: BoundaryData | None = None,
@@ -91,10 +96,14 @@ class TransfiniteLift(ConstantsModule):
             )
         self.register_constant("lower", low)
         self.register_constant("upper", high)
+        every = _terms(low, high, sides, time_axis, time_order)
+        if isinstance(value, Mapping):
+            value = _ByTerm(value, every["value"].pop("place"))
         # Attributes, so that data that are a module themselves move and are saved with this one.
         self.value = value
         self.velocity = velocity
-        for name, terms in _terms(low, high, sides, time_axis, time_order).items():
+        for name, terms in every.items():
+            terms.pop("place", None)
             for field, values in terms.items():
                 self.register_constant(f"{name}_{field}", values)
 
@@ -113,20 +122,60 @@ class TransfiniteLift(ConstantsModule):
     def _family(self, name: str, function: BoundaryData, x: Tensor, s: Tensor) -> Tensor:
         """All terms that take their data from one function: Σ_k blend_k(s) · data(point_k)."""
         constants = {field: getattr(self, f"{name}_{field}") for field in _FIELDS}
+        blend = constants["sign"]
         points = x.unsqueeze(-2) * constants["keep"] + constants["fixed"]
         flat = points.reshape(-1, points.shape[-1])
-        data = function(flat)
+        data = function(flat, len(blend)) if isinstance(function, _ByTerm) else function(flat)
         if data.dim() != 2 or data.shape[0] != flat.shape[0]:
             raise ShapeError(
                 f"{name} must map (N, {flat.shape[-1]}) to (N, M); for {tuple(flat.shape)} it "
                 f"returned {tuple(data.shape)}."
             )
-        blend = constants["sign"]
         for axis in range(s.shape[-1]):
             blend = blend * (
                 constants["offset"][:, axis] + constants["slope"][:, axis] * s[..., axis, None]
             )
         return (blend.unsqueeze(-1) * data.reshape(*points.shape[:-1], -1)).sum(dim=-2)
+
+
+class _ByTerm(nn.Module):
+    """Data of several functions, each at the terms whose points are on its wall.
+
+    A point where two walls meet does not say which of them a term is about, and the functions
+    agree there in their values only: their derivatives differ.
+
+    Args:
+        functions: by wall, and under ``None`` at the start.
+        places: for each term where it takes its value from.
+
+    Raises:
+        ArgumentError: a wall has no function.
+    """
+
+    def __init__(self, functions: DataByPlace, places: Sequence[Wall | None]) -> None:
+        super().__init__()
+        missing = [place for place in places if place not in functions]
+        if missing:
+            where = "the start (None)" if missing[0] is None else f"the wall {missing[0]}"
+            raise ArgumentError(f"value is a mapping, and has no function for {where}.")
+        chosen: dict[int, tuple[BoundaryData, list[int]]] = {}
+        for term, place in enumerate(places):
+            function = functions[place]
+            chosen.setdefault(id(function), (function, []))[1].append(term)
+        self.terms = [terms for _, terms in chosen.values()]
+        self.functions = [function for function, _ in chosen.values()]
+        self.modules_among = nn.ModuleList(f for f in self.functions if isinstance(f, nn.Module))
+        order = [term for terms in self.terms for term in terms]
+        self.order = [order.index(term) for term in range(len(order))]
+
+    def forward(self, flat: Tensor, terms: int) -> Tensor:
+        points = flat.reshape(-1, terms, flat.shape[-1])
+        parts = []
+        for function, chosen in zip(self.functions, self.terms, strict=True):
+            own = points[:, chosen]
+            parts.append(function(own.reshape(-1, flat.shape[-1])).reshape(*own.shape[:2], -1))
+        found = torch.cat(parts, dim=1)[:, self.order]
+        return found.reshape(len(flat), -1)
 
 
 # A term is sign · ∏_axes (offset + slope · s) · data(x · keep + fixed).
@@ -159,7 +208,7 @@ def _terms(
         else:
             choices.append([free, (1.0, 0.0, low, False), (0.0, high - low, low, True)])
     families: dict[str, dict[str, list]] = {
-        name: {field: [] for field in _FIELDS} for name in ("value", "velocity")
+        name: {field: [] for field in (*_FIELDS, "place")} for name in ("value", "velocity")
     }
     for term in itertools.product(*choices):
         count = sum(fixed is not None for _, _, fixed, _ in term)
@@ -171,4 +220,17 @@ def _terms(
         family["slope"].append([slope for _, slope, _, _ in term])
         family["keep"].append([1.0 if fixed is None else 0.0 for _, _, fixed, _ in term])
         family["fixed"].append([fixed or 0.0 for _, _, fixed, _ in term])
+        family["place"].append(_place(term, upper, time_axis))
     return {name: family for name, family in families.items() if family["sign"]}
+
+
+def _place(
+    term: Sequence[tuple[float, float, float | None, bool]],
+    upper: Sequence[float],
+    time_axis: int | None,
+) -> Wall | None:
+    """The first wall that a term's points are on; ``None`` for the start alone."""
+    for axis, (_, _, fixed, _) in enumerate(term):
+        if fixed is not None and axis != time_axis:
+            return axis, int(fixed == upper[axis])
+    return None

@@ -72,16 +72,20 @@ def hard_part(
     values = {wall: each.value for wall, each in faces.items()}
     start = initial[0].value if initial else None
     _require_agreement(domain, values, start, rate)
+    _require_repeats(domain, (*values.values(), start, rate), periodic)
     full = {(a, s) for a in range(space.dim) if a not in periodic for s in (0, 1)}
     walls = None if set(faces) == full and (initial or domain.time_axis is None) else tuple(faces)
-    met = {each.name for each in faces.values()} | {each.name for each in initial}
+    # one for all walls holds on periodic ones too, where nothing is built in
+    whole = [each for each in faces.values() if not periodic or each.piece not in _EVERYWHERE]
+    met = {each.name for each in (*whole, *initial)}
     met |= {
         each.name for each in about if isinstance(each, PeriodicCondition) and each.axis in periodic
     }
-    value = _one(values, start, domain)
+    value = _one(values, start)
     if rate is None or is_zero(rate):
         # without data there is nothing to lift
-        value, rate = (None, None) if value is None or is_zero(value) else (value, rate)
+        nothing = value is None or (not isinstance(value, dict) and is_zero(value))
+        value, rate = (None, None) if nothing else (value, rate)
     return HardPart(
         {
             "lower": domain.lower,
@@ -143,42 +147,17 @@ def _same(one: Field, other: Field) -> bool:
     return one is other or bool(one == other)
 
 
-def _one(values: dict[Wall, Field], start: Field | None, domain: Domain) -> Field | None:
-    """One function for all walls and the start."""
+def _one(values: dict[Wall, Field], start: Field | None) -> Field | dict[Wall | None, Field] | None:
+    """One function for all walls and the start, or one for each."""
     every = [*values.values(), *([] if start is None else [start])]
     if not every:
         return None
     if all(_same(each, every[0]) or (is_zero(each) and is_zero(every[0])) for each in every):
         return every[0]
-    return ByPlace(
-        tuple(
-            (axis, (domain.lower, domain.upper)[side][axis], field)
-            for (axis, side), field in values.items()
-        ),
-        # the start comes last, where nothing else holds
-        every[-1] if start is not None else every[0],
-    )
-
-
-@dataclass(frozen=True)
-class ByPlace:
-    """A function that is another one on each wall, (N, D) -> (N, 1).
-
-    Attributes:
-        places: for each wall the column that it is across, the bound, and the function there.
-        otherwise: the function where no wall is.
-    """
-
-    places: tuple[tuple[int, float, Field], ...]
-    otherwise: Field
-
-    def __call__(self, x: Tensor) -> Tensor:
-        found = self.otherwise(x)
-        for axis, bound, field in self.places:
-            # the bound in the dtype of x, as the domain has it to the last bit
-            at = x[..., axis : axis + 1] == torch.tensor(bound, dtype=x.dtype, device=x.device)
-            found = torch.where(at, field(x), found)
-        return found
+    found: dict[Wall | None, Field] = dict(values.items())
+    if start is not None:
+        found[None] = start
+    return found
 
 
 def _require_agreement(
@@ -202,13 +181,44 @@ def _require_agreement(
             )
 
 
+def _require_repeats(
+    domain: Domain, fields: Sequence[Field | None], periodic: Sequence[int]
+) -> None:
+    """What is given must repeat where u does, else what is made of it does not.
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    names = {wall: name for name, wall in _wall_names(domain).items()}
+    for axis in periodic:
+        ends = [_inside(domain) for _ in range(2)]
+        for side, points in enumerate(ends):
+            points[:, axis] = (domain.lower, domain.upper)[side][axis]
+        for field in fields:
+            if field is None:
+                continue
+            first, second = (field(points).detach() for points in ends)
+            if not float((first - second).abs().max()) <= _TOLERANCE * max(
+                float(first.abs().max()), 1.0
+            ):
+                raise ArgumentError(
+                    f"u is periodic, and the values given elsewhere differ between "
+                    f"{names[axis, 0]} and {names[axis, 1]}, so that they cannot all hold exactly. "
+                    "Use loss terms."
+                )
+
+
+def _inside(domain: Domain) -> Tensor:
+    inside = SobolSampler(0).draw(_PROBES, domain.dim)
+    lower = torch.tensor(domain.lower, dtype=torch.float64)
+    return lower + inside * (torch.tensor(domain.upper, dtype=torch.float64) - lower)
+
+
 def _meetings(
     domain: Domain, values: dict[Wall, Field], start: Field | None, rate: Field | None
 ) -> Iterator[tuple[str, Field, Field, Tensor]]:
     names = {wall: name for name, wall in _wall_names(domain).items()}
-    inside = SobolSampler(0).draw(_PROBES, domain.dim)
-    lower = torch.tensor(domain.lower, dtype=torch.float64)
-    inside = lower + inside * (torch.tensor(domain.upper, dtype=torch.float64) - lower)
+    inside = _inside(domain)
 
     def on(*walls: Wall) -> Tensor:
         points = inside.clone()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.networks import HardConstraint, OutputConstraints, Scaled
 from pinnderiv.problems import AnyCondition, Problem
+from pinnderiv.training.unknowns import Unknowns
 
 # Rows at a time for lifts of few terms; of more, fewer rows.
 _ROWS = 1024
@@ -51,7 +52,7 @@ class Ansatz:
     Attributes:
         u: the solution, (N, D) -> (N, M).
         v: its trained part, (N, D) -> (N, M); all of u where the equation or a condition that is
-            left to the loss is not linear.
+            left to the loss is not linear, or the problem has unknowns of its own.
         hard: whether u meets conditions by construction.
         conditions: those that are left to the loss.
         why_soft: what stood against it if ``auto`` took soft constraints, else empty.
@@ -84,7 +85,9 @@ class Ansatz:
         self.conditions = tuple(each for each in problem.conditions if each.name not in met)
         self.v: nn.Module = self.u
         linear = problem.equation.linear and all(each.splits for each in self.conditions)
-        if linear and isinstance(self.u, HardConstraint | OutputConstraints):
+        # with an unknown in L, L g is not known beforehand: it moves with the unknown
+        fixed = linear and not Unknowns(problem).any
+        if fixed and isinstance(self.u, HardConstraint | OutputConstraints):
             self.v = _TrainedPart(self.u)
 
     def _build_in(self, network: nn.Module) -> set[str]:

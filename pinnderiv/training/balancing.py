@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call
 
 from pinnderiv.errors import CheckpointError, ConfigurationError
+from pinnderiv.training.jacobian import jacobian_of_rows
 
 if TYPE_CHECKING:
     from pinnderiv.training.collocation import Points
@@ -251,12 +252,13 @@ def _mean_row_square(loss: Loss, points: Points, name: str) -> float:
             found: Tensor = functional_call(loss.network, parameters, (x,))
             return found
 
-        return part.residual(u, point[None], known[None], **options).sum()
+        found = part.residual(u, point[None], known[None], **options).flatten()
+        return found.sum() if part.components == 1 else found
 
-    gradients = vmap(grad(at), in_dims=(None, 0, 0))
-    rows = max(1, _BLOCK // sum(each.numel() for each in parameters.values()))
+    size = part.components * sum(each.numel() for each in parameters.values())
+    rows = max(1, _BLOCK // size)
     squares = []
     for few, known in zip(part.points.split(rows), part.known.split(rows), strict=True):
-        found = gradients(parameters, few, known)
-        squares.append(sum(each.flatten(1).square().sum(dim=1) for each in found.values()))
+        _, jacobian = jacobian_of_rows(at, parameters, (few, known), part.components)
+        squares.append(jacobian.square().sum(dim=1))
     return float((torch.cat(squares) * loss.row_weight(name, points)).mean())

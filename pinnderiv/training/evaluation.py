@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,7 @@ def evaluate(
     columns: dict[str, np.ndarray],
     dtype: torch.dtype,
     device: torch.device | str,
+    functions: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Evaluates the solution and its derivatives.
 
@@ -113,6 +114,8 @@ def evaluate(
         quantities: such as ``["u", "u_x", "u_xx"]``; see :func:`pinnderiv.derivatives`.
         columns: the coordinates, arrays of one shape.
         dtype, device: where the network is.
+        functions: further quantities by name, (N, D) -> (N, 1): the unknown functions of an
+            inverse problem.
 
     Returns:
         The coordinates and then the quantities, each in the shape of the coordinates.
@@ -128,12 +131,17 @@ def evaluate(
         )
     shape = columns[problem.coordinates[0]].shape
     points = _stack(problem, columns).to(device=device, dtype=dtype)
-    request = derivatives(
-        network, list(quantities), coordinates=problem.coordinates, outputs=problem.outputs
+    others = functions or {}
+    names = [name for name in quantities if name not in others]
+    request = (
+        derivatives(network, names, coordinates=problem.coordinates, outputs=problem.outputs)
+        if names
+        else None
     )
     found: dict[str, list[Tensor]] = {name: [] for name in quantities}
     for rows in points.split(_ROWS):
-        values = request(rows)
+        values = {} if request is None else dict(request(rows))
+        values |= {name: others[name](rows) for name in quantities if name in others}
         for name in quantities:
             found[name].append(values[name].detach().cpu())
     return {

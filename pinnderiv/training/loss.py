@@ -14,6 +14,7 @@ from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.balancing import Balance
 from pinnderiv.training.causality import Causality
 from pinnderiv.training.collocation import Points
+from pinnderiv.training.unknowns import Unknowns
 
 EQUATION = "equation"
 
@@ -74,7 +75,7 @@ class Loss(nn.Module):
         self.options = options
         self.network = ansatz.v
         # so that unknown coefficients are among the parameters of the loss
-        self.unknowns = problem.equation.unknowns
+        self.unknowns = Unknowns(problem)
         self.conditions: tuple[AnyCondition, ...] = ansatz.conditions
         self.names = (EQUATION, *(each.name for each in self.conditions))
         for name, weight in weights.items():
@@ -200,7 +201,7 @@ class Loss(nn.Module):
         if self.causality is not None:
             moving["causal/smallest_weight"] = float(self.causality.weights.min())
             moving["causal/epsilon"] = self.causality.epsilon
-        found = self.problem.equation.estimates()
+        found = self.unknowns.estimates()
         return moving | {f"estimate/{name}": value for name, value in found.items()}
 
     def weighting_state(self) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from pinnderiv.training.setup import (
 )
 from pinnderiv.training.slabs import TimeSlabs
 from pinnderiv.training.tables import write_columns
+from pinnderiv.training.unknowns import Unknowns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,7 +158,11 @@ def evaluate_session(
     network = TimeSlabs(problem, parts.network, config.constraint.value, slabs).u
     network.to(device=device, dtype=dtype)
     load_network(network, saved["network"])
-    table = evaluate(problem, network, wanted.quantities, columns, dtype, device)
+    unknowns = Unknowns(problem).to(device=device, dtype=dtype)
+    load_network(unknowns, saved.get("unknowns", {}))
+    table = evaluate(
+        problem, network, wanted.quantities, columns, dtype, device, unknowns.functions()
+    )
     write_columns(output, table)
     _show(table, saved, output, console)
     return output

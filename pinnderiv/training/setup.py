@@ -30,6 +30,7 @@ from pinnderiv.training.optimisers import Optimiser
 from pinnderiv.training.phases import Budget, Phases
 from pinnderiv.training.selection import adaptive_of, balance_of, causality_of
 from pinnderiv.training.slabs import TimeSlabs
+from pinnderiv.training.unknowns import Unknowns
 
 # Names that loss.weights and sampler.points may have although this problem has no such term or
 # piece: one configuration serves all problems.
@@ -125,7 +126,7 @@ def assemble(
             ansatz.why_soft.partition(". ")[0],
         )
     slabs.u.to(device=device, dtype=dtype)
-    problem.equation.unknowns.to(device=device, dtype=dtype)
+    Unknowns(problem).to(device=device, dtype=dtype)
 
     def objective_of(slab: int) -> LossObjective:
         ansatz = slabs.ansatzes[slab]
@@ -210,7 +211,7 @@ def metrics_of(
         "relative_l2": outcome.error.relative_l2,
         "max_error": outcome.error.largest,
         **_by_output(run),
-        **_estimates(problem),
+        **_estimates(run),
         "loss": outcome.loss,
         "loss_terms": outcome.terms,
         "loss_weights": dict(run.objective.loss.weights),
@@ -236,10 +237,10 @@ def _by_output(run: Run) -> dict[str, Any]:
     return {"relative_l2_by_output": run.accuracy.by_output()} if several else {}
 
 
-def _estimates(problem: Problem) -> dict[str, Any]:
+def _estimates(run: Run) -> dict[str, Any]:
     """What was found for the unknown numbers of the equation, beside what they are."""
-    found = problem.equation.estimates()
-    true = problem.equation.true
+    unknowns = run.objective.loss.unknowns
+    found, true = unknowns.estimates(), unknowns.true
     if not found:
         return {}
     return {

@@ -23,6 +23,7 @@ from pinnderiv.networks import HardConstraint, Scaled
 from pinnderiv.problems import AnyCondition, Condition, Problem
 from pinnderiv.training.ansatz import Ansatz, Given
 from pinnderiv.training.piecewise import Past, Piecewise
+from pinnderiv.training.unknowns import Unknowns
 
 
 class TimeSlabs:
@@ -67,6 +68,11 @@ class TimeSlabs:
             raise ConfigurationError(
                 f"training.time_slabs={count} cuts time into parts, and problem {problem.name!r} "
                 "has no time: leave it at 1"
+            )
+        if Unknowns(problem).any:
+            raise ConfigurationError(
+                f"training.time_slabs={count} trains one part of time after the other, and the "
+                "unknown parameters of the equation belong to all of time: leave it at 1"
             )
         if whole.hard and (whole.conditions or whole.v is whole.u or len(problem.outputs) > 1):
             raise ConfigurationError(

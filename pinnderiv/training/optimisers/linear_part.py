@@ -62,7 +62,7 @@ class LinearPart:
                 "this optimiser solves linear equations, and the equation or a condition is not "
                 "linear in its unknowns: take optimiser=adam_self_scaled or levenberg_marquardt"
             )
-        if next(loss.unknowns.parameters(), None) is not None:
+        if loss.unknowns.any:
             raise ConfigurationError(
                 "this optimiser finds the solution alone, and the equation has unknown parameters: "
                 "take optimiser=adam_self_scaled or levenberg_marquardt"
