@@ -154,8 +154,10 @@ def _draw(title: str, slices: list[Slice], rows: dict[str, list[np.ndarray]]) ->
         axes.legend()
         return figure
     grid = figure.subplots(*shape, squeeze=False).reshape(-1)
-    low = min(np.nanmin(values) for row in rows.values() for values in row)
-    high = max(np.nanmax(values) for row in rows.values() for values in row)
+    every = np.concatenate([values.ravel() for row in rows.values() for values in row])
+    # a plane can miss the domain, and is empty then
+    known = every[~np.isnan(every)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
     for axes, (row, column) in zip(grid, panels, strict=True):
         part = slices[column]
         # time reads better along the horizontal axis
