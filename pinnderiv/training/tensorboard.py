@@ -26,7 +26,8 @@ class TensorBoardMonitor(Monitor):
     """Scalars, figures, the configuration as text, and hyperparameters with final metrics.
 
     Scalars: ``loss/total``, ``loss/<term>``, ``weight/<term>`` where the loss is balanced,
-    ``causal/...`` where it is causal, ``error/relative_l2``, ``error/largest``,
+    ``causal/...`` where it is causal, ``estimate/<name>`` of unknown numbers,
+    ``error/relative_l2``, ``error/largest``,
     ``optimiser/gradient_norm``, ``optimiser/learning_rate``, ``speed/points_per_second``,
     ``speed/steps_per_second`` and ``memory/bytes``; with slabs of time ``slab``, from 1.
 
