@@ -6,7 +6,9 @@
 
 from pinnderiv.training.optimisers import (
     LBFGS,
+    SOAP,
     Adam,
+    GaussNewtonKrylov,
     LevenbergMarquardt,
     Minimisation,
     Minimum,
@@ -18,7 +20,9 @@ from pinnderiv.training.residual_objective import ResidualObjective
 
 __all__ = [
     "LBFGS",
+    "SOAP",
     "Adam",
+    "GaussNewtonKrylov",
     "LevenbergMarquardt",
     "Minimisation",
     "Minimum",

@@ -135,6 +135,10 @@ def _with_operator(
         if numbers is not None:
             given_second, count = numbers, len(numbers)
         w = as_coefficient(given_second, x, (count,), "second", finite=options.check)
+        if w.ndim > 1:
+            raise ArgumentError(
+                f"shared takes one weight a column, (K,), for second; got {tuple(w.shape)}."
+            )
         given = {"second": Coefficient(w, 1)}
         if operator.first is not None:
             size = (x.shape[-1],)

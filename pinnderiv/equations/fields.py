@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pinnderiv.equations.text.calculus import differentiate
-from pinnderiv.equations.text.expression import Expression, Number, atoms
+from pinnderiv.equations.text.calculus import differentiate, replace
+from pinnderiv.equations.text.expression import Atom, Expression, Number, atoms
 from pinnderiv.equations.text.program import Program
 from pinnderiv.equations.text.reading import read, read_scalar
 from pinnderiv.equations.text.scope import Scope
@@ -81,6 +82,26 @@ class TextField:
             expression = differentiate(expression, self.coordinates.index(name))
         made = TextField(expression, self.coordinates)
         made.text = f"d({self.text}, {', '.join(by)})" if by else self.text
+        return made
+
+    def over(self, coordinates: Sequence[str]) -> TextField:
+        """The same function of points whose columns are these coordinates.
+
+        Raises:
+            ArgumentError: it depends on a coordinate that is none of them.
+        """
+        names = tuple(coordinates)
+        if names == self.coordinates:
+            return self
+        unknown = sorted({atom.name for atom in self._inputs} - set(names))
+        if unknown:
+            raise ArgumentError(f"{self!r} depends on {unknown}, and the coordinates are {names}.")
+
+        def swap(atom: Atom) -> Expression:
+            return Atom("coordinate", atom.name, (names.index(atom.name),))
+
+        made = TextField(replace(self.expression, swap), names)
+        made.text = self.text
         return made
 
     def partial(self, points: Tensor, index: Sequence[int]) -> Tensor:
@@ -170,8 +191,10 @@ class GridFunction(nn.Module):
             raise ArgumentError(
                 f"the grid has the axes {unknown}, and the coordinates are {tuple(coordinates)}."
             )
-        self.columns = tuple(tuple(coordinates).index(name) for name in self.names)
-        return self
+        # not this object, which may belong to an equation with other columns
+        made = copy.copy(self)
+        made.columns = tuple(tuple(coordinates).index(name) for name in self.names)
+        return made
 
     def forward(self, points: Tensor) -> Tensor:
         """The interpolated values, (*batch, D) -> (*batch, 1)."""

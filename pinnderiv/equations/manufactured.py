@@ -66,7 +66,9 @@ def solution_of(equation: Equation, solution: Any, **values: Any) -> TextSolutio
             f"a solution must be given for each of {equation.outputs}; got {len(texts)}."
         )
     fields = tuple(
-        text if isinstance(text, TextField) else _field(text, equation.coordinates, values)
+        text.over(equation.coordinates)
+        if isinstance(text, TextField)
+        else _field(text, equation.coordinates, values)
         for text in texts
     )
     return TextSolution(fields)

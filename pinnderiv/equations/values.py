@@ -80,7 +80,7 @@ class Values:
         if isinstance(value, (str, Number)):
             return value
         if isinstance(value, TextField):
-            return self._function(name, value)
+            return self._function(name, value.over(self.coordinates))
         if isinstance(value, GridFunction):
             return self._function(name, value.over(self.coordinates))
         if isinstance(value, nn.Module):

@@ -70,3 +70,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         shared(f, [])
     with pytest.raises(ArgumentError, match="first order beside an operator"):
         shared(f, [(0, 0)], Operator((0,), (1.0,)))
+
+
+def test_weights_that_differ_from_point_to_point_are_refused() -> None:
+    f, x = network(5), torch.rand(6, 4, dtype=torch.float64)
+    with pytest.raises(ArgumentError, match=r"one weight a column, \(K,\), for second"):
+        shared(f, [(0,)], Operator((0, 1), torch.rand(6, 2).double()))(x)

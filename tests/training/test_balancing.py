@@ -18,7 +18,6 @@ from pinnderiv.training.causality import Causality
 from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loss import Loss
 from pinnderiv.training.loss_objective import LossObjective
-from pinnderiv.training.optimisers.row_jacobian import linearise
 
 COUNTS = {"interior": 20, "walls": 8, "initial": 12}
 
@@ -185,7 +184,7 @@ def test_the_balanced_loss_is_that_of_gauss_newton(rule: Callable[..., Balance])
     for step in range(2):
         update(objective, step)
         objective.set_vector(objective.vector() * 0.9)
-    evaluation, here = objective.evaluate(), linearise(objective)
+    evaluation, here = objective.evaluate(), objective.linearise()
     assert float(here.residual.square().sum()) == pytest.approx(float(evaluation.loss), rel=1e-12)
     assert torch.allclose(here.evaluation().gradient, evaluation.gradient, rtol=1e-8, atol=1e-9)
     weighted = sum(objective.loss.weights[k] * float(v) for k, v in evaluation.terms.items())

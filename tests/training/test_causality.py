@@ -18,7 +18,6 @@ from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loss import Loss
 from pinnderiv.training.loss_objective import LossObjective
 from pinnderiv.training.optimisers.linear_part import LinearPart
-from pinnderiv.training.optimisers.row_jacobian import linearise
 
 
 def causality(epsilon: Any = 1.0, **choices: Any) -> Causality:
@@ -134,7 +133,7 @@ def test_the_loss_is_the_weighted_mean_and_its_weights_are_constants(constraint:
 @pytest.mark.parametrize("constraint", ["hard", "soft"])
 def test_gauss_newton_sees_the_same_loss(constraint: str) -> None:
     objective = build(constraint=constraint)
-    evaluation, here = objective.evaluate(), linearise(objective)
+    evaluation, here = objective.evaluate(), objective.linearise()
     assert float(here.residual.square().sum()) == pytest.approx(float(evaluation.loss), rel=1e-12)
     gradient = 2 * here.jacobian.mT @ here.residual
     scale = float(evaluation.gradient.abs().max())

@@ -58,7 +58,10 @@ def _read(item: Any, scope: Scope, depth: int) -> Expression:
     if getattr(item, "is_Symbol", False):
         return _named(str(item.name), scope)
     if getattr(item, "is_number", False) and not item.args:
-        return Number(float(item))
+        try:
+            return Number(float(item))
+        except TypeError as error:
+            raise ArgumentError(f"{item} in the SymPy expression is no real number.") from error
     parts = item.args
     if kind == "Derivative":
         result = _read(item.expr, scope, depth + 1)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import RandomFeatureNetwork
 from pinnderiv.training.collocation import Points
-from pinnderiv.training.loss_objective import loss_of_run
+from pinnderiv.training.loss_objective import LossObjective, loss_of_run
 from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers.least_squares import minimum_norm
 from pinnderiv.training.optimisers.linear_part import LinearPart, take
@@ -114,8 +114,14 @@ class FeatureSearch(Optimiser):
         self._here: Evaluation | None = None
         self._pace: Pace | None = None
         self._best = float("inf")
+        self._outdated = False
         self._base = self._winner = self._network.scale.detach().clone()
         self._stage = self._tried = self._climbs = 0
+
+    def points_changed(self) -> None:
+        # what a scale left at other points is no measure for the next ones
+        self._outdated = True
+        self._here = None
 
     def step(self, objective: Objective) -> StepReport:
         objective = loss_of_run(objective, self.name)
@@ -127,13 +133,11 @@ class FeatureSearch(Optimiser):
             return self._report(objective, f"{self._note()} (there was no time for larger trials)")
         if whole and self._tried == 0 and self._climbs == 0:
             self._best = float("inf")  # what fewer features left is no measure for all of them
-        trial = candidates[self._tried]
-        found = self._try(objective.collocation.points, trial, whole)
-        if found is not None and found.left < self._best:
-            self._best, self._winner = found.left, trial
-            self._linear.set_coefficients(self._linear.padded(found.coefficients))
-            gradient = torch.zeros_like(objective.vector())  # a search has no use for it
-            self._here = Evaluation(found.loss, found.terms, gradient)
+        if self._outdated and self._best < float("inf"):
+            self._best = float("inf")
+            self._compare(objective, self._winner, whole)
+        self._outdated = False
+        self._compare(objective, candidates[self._tried], whole)
         self._set_scale(self._winner)
         self._tried += 1
         if self._tried == len(candidates):
@@ -149,6 +153,16 @@ class FeatureSearch(Optimiser):
         good = self._best <= _GOOD_ENOUGH and not common
         done = self._stage == len(self._stages()) or good
         return self._report(objective, self._note() if done else "")
+
+    def _compare(self, objective: LossObjective, scale: Tensor, whole: bool) -> None:
+        """Tries a scale; keeps it, and its solution, where it leaves less than the best so far."""
+        found = self._try(objective.collocation.points, scale, whole)
+        if found is None or not found.left < self._best:
+            return
+        self._best, self._winner = found.left, scale
+        self._linear.set_coefficients(self._linear.padded(found.coefficients))
+        gradient = torch.zeros_like(objective.vector())  # a search has no use for it
+        self._here = Evaluation(found.loss, found.terms, gradient)
 
     def _report(self, objective: Objective, note: str) -> StepReport:
         """What a step did; with a note it was the last one."""
@@ -261,6 +275,7 @@ class FeatureSearch(Optimiser):
     def state_dict(self) -> dict[str, Any]:
         return {
             "best": self._best,
+            "outdated": self._outdated,
             "base": self._base,
             "winner": self._winner,
             "stage": self._stage,
@@ -271,6 +286,7 @@ class FeatureSearch(Optimiser):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._best = float(state["best"])
+        self._outdated = bool(state.get("outdated", False))
         self._base, self._winner = state["base"], state["winner"]
         self._stage, self._tried = int(state["stage"]), int(state["tried"])
         self._climbs = int(state.get("climbs", 0))

@@ -18,7 +18,8 @@ class FirstOrder(Optimiser):
 
     With ``patience`` the phase hands over to the next one as soon as it stalls: when the mean loss
     of the last ``patience`` steps is not below (1 − ``least_fall``) times that of the ``patience``
-    steps before them.
+    steps before them. Where the points or the weights change, both means begin anew: a phase whose
+    loss changes more often than every 2 ``patience`` steps never stalls.
 
     Args:
         lr: the learning rate before the schedule.
@@ -76,7 +77,11 @@ class FirstOrder(Optimiser):
 
     def begin(self, objective: Objective) -> None:
         self._steps_done = 0
-        self._sum = 0.0
+        self.points_changed()
+
+    def points_changed(self) -> None:
+        # the next losses are of another function: they are compared with one another only
+        self._sum, self._counted = 0.0, 0
         self._before: float | None = None
 
     @abstractmethod
@@ -86,12 +91,15 @@ class FirstOrder(Optimiser):
     def step(self, objective: Objective) -> StepReport:
         evaluation = objective.evaluate()
         rate = self.lr * self.schedule.at(self._steps_done, self.steps)
+        if not evaluation.finite:
+            # taken into the running means, it would spoil every later step
+            return StepReport(evaluation, learning_rate=rate)
         self._update(objective, evaluation.gradient, rate)
         self._steps_done += 1
         if not self._has_stalled(float(evaluation.loss)):
             return StepReport(evaluation, learning_rate=rate)
         note = (
-            f"{self._title}: the mean loss fell by less than {self.least_fall:.0%} in "
+            f"{self._title}: the mean loss fell by less than {100 * self.least_fall:g}% in "
             f"{self.patience} steps"
         )
         return StepReport(evaluation, learning_rate=rate, stalled=True, note=note)
@@ -100,16 +108,23 @@ class FirstOrder(Optimiser):
         """Takes in the loss of a step; True at the end of ``patience`` steps without a fall."""
         if self.patience is None:
             return False
-        self._sum += loss
-        if self._steps_done % self.patience:
+        self._sum, self._counted = self._sum + loss, self._counted + 1
+        if self._counted < self.patience:
             return False
-        mean, before = self._sum / self.patience, self._before
-        self._sum, self._before = 0.0, mean
+        mean, before = self._sum / self._counted, self._before
+        self._sum, self._counted, self._before = 0.0, 0, mean
         return before is not None and mean > (1.0 - self.least_fall) * before
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps_done": self._steps_done, "sum": self._sum, "before": self._before}
+        return {
+            "steps_done": self._steps_done,
+            "sum": self._sum,
+            "counted": self._counted,
+            "before": self._before,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._steps_done = state["steps_done"]
         self._sum, self._before = state["sum"], state["before"]
+        # checkpoints of before have none, and then it follows from the steps
+        self._counted = state.get("counted", self._steps_done % (self.patience or 1))

@@ -11,7 +11,6 @@ from pinnderiv.training.objective import Evaluation, Objective
 from pinnderiv.training.optimisers.bidiagonal import Bidiagonalisation, Products
 from pinnderiv.training.optimisers.damping import Damping, gain_ratio
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
-from pinnderiv.training.optimisers.row_jacobian import evaluation_at
 
 # Directions added between two looks at how exact the step is.
 _LOOK = 4
@@ -82,7 +81,7 @@ class GaussNewtonKrylov(Optimiser):
         products = Products.of(objective.residuals, origin)
         loss = products.residual.square().sum()
         space = Bidiagonalisation(products, self.iterations)
-        evaluation = evaluation_at(objective, Evaluation(loss, {}, space.gradient))
+        evaluation = objective.evaluation_at(Evaluation(loss, {}, space.gradient))
         if not evaluation.finite:
             return StepReport(evaluation, learning_rate=0.0)
         self._grow(space)
@@ -99,7 +98,7 @@ class GaussNewtonKrylov(Optimiser):
                 after = float(objective.residuals(vector).square().sum())
             if self._damping.accepts(gain_ratio(before, solution.foretold, after)):
                 objective.set_vector(vector)
-                return StepReport(evaluation_at(objective, evaluation), 1.0, spent + trial)
+                return StepReport(objective.evaluation_at(evaluation), 1.0, spent + trial)
         self.begin(objective)
         return StepReport(
             evaluation,

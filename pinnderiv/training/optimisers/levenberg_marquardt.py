@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.objective import Linearisation, Objective
 from pinnderiv.training.optimisers.damping import Damping, gain_ratio
 from pinnderiv.training.optimisers.least_squares import damped
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
-from pinnderiv.training.optimisers.row_jacobian import Linearisation, evaluation_at, linearise
 from pinnderiv.training.optimisers.sketch import count_sketch
 
 # Trials of a step on its sketch; a bad one is not worth more.
@@ -74,7 +73,7 @@ class LevenbergMarquardt(Optimiser):
             self._generator = torch.Generator().manual_seed(seed)
 
     def step(self, objective: Objective) -> StepReport:
-        here = linearise(objective)
+        here = objective.linearise()
         evaluation = here.evaluation()
         if not evaluation.finite:
             return StepReport(evaluation, learning_rate=0.0)
@@ -91,7 +90,7 @@ class LevenbergMarquardt(Optimiser):
             gain = -1.0 if move is None else self._gain(objective, here, origin + move, move)
             if self._damping.accepts(gain) and move is not None:
                 objective.set_vector(origin + move)
-                return StepReport(evaluation_at(objective, evaluation), 1.0, trial + 1)
+                return StepReport(objective.evaluation_at(evaluation), 1.0, trial + 1)
         objective.set_vector(origin)
         self._damping.begin()
         return StepReport(

@@ -64,7 +64,7 @@ class Minimisation:
             raise ArgumentError(
                 f"the residual differs when it is computed again, and {optimiser.name} compares "
                 "its values: turn dropout off by net.eval(), draw points outside of the residual "
-                "and tell that by points_changed(), or take Adam."
+                "and tell that by points_changed(), or take Adam or SOAP."
             )
         self._optimiser.begin(objective)
         self._left = objective.vector()
@@ -85,7 +85,8 @@ class Minimisation:
         """Takes one step.
 
         Returns:
-            The loss, 0-d: where a line search or a damped step arrived; for Adam where it began.
+            The loss, 0-d: where a line search or a damped step arrived; for Adam and
+                SOAP where it began.
 
         Raises:
             NonFiniteLossError: the loss or its gradient is infinite or NaN; the parameters stay as

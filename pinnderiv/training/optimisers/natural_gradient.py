@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
-from pinnderiv.training.objective import Objective
+from pinnderiv.training.objective import Linearisation, Objective
 from pinnderiv.training.optimisers.least_squares import damped
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
-from pinnderiv.training.optimisers.row_jacobian import Linearisation, evaluation_at, linearise
 
 _HALVINGS = 30
 
@@ -57,7 +56,7 @@ class NaturalGradient(Optimiser):
         self._share = self.damping
 
     def step(self, objective: Objective) -> StepReport:
-        here = linearise(objective)
+        here = objective.linearise()
         evaluation = here.evaluation()
         if not evaluation.finite:
             return StepReport(evaluation, learning_rate=0.0)
@@ -77,7 +76,7 @@ class NaturalGradient(Optimiser):
                 objective.set_vector(origin + length * direction)
                 self._last = direction
                 self._share = max(self.damping, share / 10.0 if share > self.damping else share)
-                return StepReport(evaluation_at(objective, evaluation), length, spent)
+                return StepReport(objective.evaluation_at(evaluation), length, spent)
         objective.set_vector(origin)
         self._last = None
         return StepReport(

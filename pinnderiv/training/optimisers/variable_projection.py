@@ -17,7 +17,6 @@ from pinnderiv.training.optimisers.least_squares import damped, minimum_norm
 from pinnderiv.training.optimisers.linear_part import LinearPart, take
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
 from pinnderiv.training.optimisers.pace import Pace
-from pinnderiv.training.optimisers.row_jacobian import linearise
 
 # A step that lowers the loss by less than this share is not worth another Jacobian.
 _WORTHWHILE = 1e-3
@@ -166,7 +165,7 @@ class VariableProjection(Optimiser):
         return float((matrix @ found - target).square().sum())
 
     def _hidden_step(self, objective: LossObjective) -> StepReport:
-        here = linearise(objective)
+        here = objective.linearise()
         evaluation = here.evaluation()
         if not evaluation.finite:
             return StepReport(evaluation, learning_rate=0.0)

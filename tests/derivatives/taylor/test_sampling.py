@@ -147,3 +147,14 @@ def test_other_compositions() -> None:
     hidden = torch.full((4,), -math.inf, dtype=torch.float64)
     assert not laplacian(lambda x: softmax(hidden + x, -1), method="taylor")(normal(3, 4)).any()
     check_rule(torch.linalg.pinv, normal(3, 3) + 3 * torch.eye(3), hermitian=True)
+
+
+def test_bags_without_offsets_are_refused_as_by_torch() -> None:
+    def bags(x: Tensor) -> Tensor:
+        return F.embedding_bag(torch.tensor([0, 1, 1]), x)
+
+    x = normal(2, 3)
+    with pytest.raises(ValueError, match="offsets has to be a 1D Tensor"):
+        bags(x)
+    with pytest.raises(Exception, match="offsets has to be a 1D Tensor"):
+        laplacian(bags, method="taylor", check=False)(x)

@@ -6,7 +6,6 @@ import torch
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP, RandomFeatureNetwork
 from pinnderiv.training.optimisers import FeatureSearch, LevenbergMarquardt, VariableProjection
-from pinnderiv.training.optimisers.row_jacobian import linearise
 
 
 def mlp(inputs: int, outputs: int, periodic_axes: tuple[int, ...] = ()) -> MLP:
@@ -21,7 +20,7 @@ def wide(inputs: int, outputs: int) -> RandomFeatureNetwork:
 @pytest.mark.parametrize("constraint", ["hard", "soft"])
 def test_the_jacobian_is_that_of_the_residual_vector(objective, case: str, constraint: str) -> None:
     made = objective(case, mlp, constraint, points=12, weights={"walls": 5.0})
-    found = linearise(made)
+    found = made.linearise()
     vector = made.vector()
     expected = torch.func.jacrev(made.residuals)(vector)
     torch.testing.assert_close(found.jacobian, expected, rtol=1e-10, atol=1e-12)
@@ -169,6 +168,30 @@ def test_a_search_that_is_resumed_tries_what_comes_next(objective) -> None:
     second.begin(made)
     second.load_state_dict(saved)
     assert [float(second.step(made).evaluation.loss) for _ in range(5)] == expected
+
+
+def test_a_search_measures_its_best_scale_anew_at_other_points(objective) -> None:
+    made, search = objective("poisson"), FeatureSearch(features=30)
+    search.begin(made)
+    for _ in range(8):
+        search.step(made)
+    before = search.state_dict()
+    made.collocation.resample(made.loss.equation_residual)
+    search.points_changed()
+    report, after = search.step(made), search.state_dict()
+
+    fresh = FeatureSearch(features=30)
+    fresh.begin(made)
+    shares = []
+    for scale in (before["winner"], torch.full_like(before["winner"], search.ladder[8])):
+        fresh._best = float("inf")
+        fresh._compare(made, scale, whole=False)
+        shares.append(fresh._best)
+    assert after["best"] == min(shares) != before["best"]
+    assert after["tried"] == before["tried"] + 1 and not after["outdated"]
+    # what it says of the loss is of these points, too
+    fresh._compare(made, after["winner"], whole=False)
+    assert float(report.evaluation.loss) == float(fresh._here.loss)
 
 
 def test_a_search_needs_random_features(objective) -> None:

@@ -14,7 +14,6 @@ from pinnderiv.networks import MLP
 from pinnderiv.training.optimisers import Adam, GaussNewtonKrylov, LevenbergMarquardt
 from pinnderiv.training.optimisers.bidiagonal import Bidiagonalisation, Products
 from pinnderiv.training.optimisers.least_squares import damped
-from pinnderiv.training.optimisers.row_jacobian import linearise
 
 
 def mlp(inputs: int, outputs: int) -> MLP:
@@ -54,7 +53,7 @@ def test_the_products_are_those_of_the_dense_jacobian(
     products = Products.of(made.residuals, vector)
     move, left = random(made.size), random(len(products.residual), seed=1)
     _, forward = torch.func.jvp(made.residuals, (vector,), (move,))
-    dense = linearise(made)
+    dense = made.linearise()
     torch.testing.assert_close(products.residual, dense.residual, rtol=1e-10, atol=1e-12)
     for found in (products.push(move), products.push(move), forward):
         torch.testing.assert_close(found, dense.jacobian @ move, rtol=1e-10, atol=1e-10)
@@ -115,7 +114,7 @@ def test_a_rank_that_ends_early_ends_the_space() -> None:
 
 def test_a_step_is_that_of_dense_levenberg_marquardt_where_the_space_is_full(objective) -> None:
     made = objective("heat", mlp, "soft", points=60)
-    dense = linearise(made)
+    dense = made.linearise()
     space = full(Products.of(made.residuals, made.vector()), 1000)
     for share in (1e-1, 1e-4, 1e-8):
         damping = share * space.largest() ** 2

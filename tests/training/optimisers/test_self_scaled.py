@@ -11,7 +11,6 @@ import torch
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP
 from pinnderiv.training.optimisers import LBFGS, NaturalGradient, Optimiser, SelfScaled
-from pinnderiv.training.optimisers.row_jacobian import linearise
 from tests.training.test_optimisers import Function, bowl, rosenbrock, steps
 
 
@@ -87,7 +86,7 @@ def test_a_natural_gradient_of_a_linear_residual_arrives_in_one_step(objective) 
     made = type(made)(made.loss, made.collocation)
     optimiser = NaturalGradient(damping=1e-12)
     optimiser.begin(made)
-    here = linearise(made)
+    here = made.linearise()
     best = torch.linalg.lstsq(here.jacobian, -here.residual[:, None], driver="gelsd").solution
     least = float((here.jacobian @ best + here.residual[:, None]).square().sum())
     report = optimiser.step(made)
@@ -118,7 +117,7 @@ def test_momentum_keeps_what_the_residuals_do_not_see(objective) -> None:
     optimiser.begin(made)
     optimiser.step(made)
     last = optimiser.state_dict()["last"]
-    here = linearise(made)
+    here = made.linearise()
     direction = optimiser._direction(here, last, 1e-10)
     assert direction is not None
     basis = torch.linalg.qr(here.jacobian.mT)[0]

@@ -13,7 +13,6 @@ from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP
 from pinnderiv.training.optimisers import LevenbergMarquardt, sketch
 from pinnderiv.training.optimisers import levenberg_marquardt as module
-from pinnderiv.training.optimisers.row_jacobian import linearise
 from pinnderiv.training.optimisers.sketch import count_sketch
 
 
@@ -123,7 +122,7 @@ def test_a_single_trial_is_one_without_a_sketch(objective) -> None:
         optimiser.begin(each)
         optimiser.step(each)
     assert torch.equal(made.vector(), twin.vector())
-    assert len(linearise(made).residual) > made.size
+    assert len(made.linearise().residual) > made.size
 
 
 def test_two_and_three_steps_of_a_run_are_five(small: Callable[..., Any]) -> None:

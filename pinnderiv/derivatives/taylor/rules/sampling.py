@@ -163,7 +163,9 @@ def embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> Any:
-    if max_norm is not None or scale_grad_by_freq or (mode == "max" and padding_idx is not None):
+    if max_norm is not None or scale_grad_by_freq:
+        raise Unsuited
+    if (indices.ndim == 1 and offsets is None) or (mode == "max" and padding_idx is not None):
         raise Unsuited
     rows = F.embedding(torch.reshape(indices, (-1,)), weight)
     if mode == "max":
