@@ -48,8 +48,13 @@ class CheckpointError(PinnderivError, RuntimeError):
 
 def nearest(got: object, known: Iterable[str]) -> str | None:
     """The name among ``known`` that was likely meant, or None."""
-    close = difflib.get_close_matches(str(got), list(known), n=1)
+    close = alike(got, known, most=1)
     return close[0] if close else None
+
+
+def alike(got: object, known: Iterable[str], most: int, cutoff: float = 0.6) -> list[str]:
+    """The names among ``known`` that are most like ``got``, the nearest first."""
+    return difflib.get_close_matches(str(got), list(known), n=most, cutoff=cutoff)
 
 
 def did_you_mean(got: object, known: Iterable[str]) -> str:

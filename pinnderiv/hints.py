@@ -77,7 +77,7 @@ def wrong_value(key: str, message: str, value: Any) -> str:
     if "is not a ListConfig" in message and value is not None:
         return f"{key} must be a list, got {value}: write {key}=[{value}]"
     wanted = re.search(r"is not a subclass of (\w+)", message)
-    section: Any = getattr(schema, wanted[1], None) if wanted else None
+    section: Any = _section(wanted[1]) if wanted else None
     if dataclasses.is_dataclass(section):
         fields = dataclasses.fields(section)
         for each in fields:
@@ -87,6 +87,12 @@ def wrong_value(key: str, message: str, value: Any) -> str:
         names = ", ".join(each.name for each in fields if each.name[0] != "_")
         return f"{key} has keys of its own and cannot be {value}; it has: {names}"
     return f"{key}: {message.splitlines()[0]}"
+
+
+def _section(name: str) -> Any:
+    """The dataclass of the schemas that has this name, or None."""
+    modules = (schema, schema.loss, schema.networks, schema.optimisers, schema.points)
+    return next((getattr(each, name) for each in modules if hasattr(each, name)), None)
 
 
 def unknown_key(path: str, siblings: Iterable[Any]) -> str:

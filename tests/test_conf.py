@@ -1,5 +1,7 @@
 """Every option of every group composes, is checked by its schema, and builds what it names."""
 
+import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from pinnderiv.app import _options, build, check_keys, config_directory, registe
 from pinnderiv.domains import Sampler
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.problems import CASES
-from pinnderiv.schema import SCHEMAS, RunConfig
+from pinnderiv.schema import NETWORKS, PHASES, SCHEMAS, RunConfig
 from pinnderiv.training.adaptive import R3, RAD, RAR, RARD
 from pinnderiv.training.balancing import NTK, GradientNorm, ReLoBRaLo
 from pinnderiv.training.causality import Causality
@@ -68,6 +70,35 @@ def test_option_is_checked_by_a_schema(group: str) -> None:
     for option in (option for found, option in OPTIONS if found == group):
         with pytest.raises(ConfigCompositionException):
             compose("config", [f"{group}={option}", f"{group}.no_such_key=1"])
+
+
+PAGE = (CONF.parent / "docs" / "training.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("schema", [*PHASES, *NETWORKS, "schema/run"])
+def test_every_key_is_on_the_page_on_training(schema: str) -> None:
+    def keys(kind: type) -> Iterator[str]:
+        for each in dataclasses.fields(kind):
+            inner = each.default_factory
+            if dataclasses.is_dataclass(inner) and isinstance(inner, type):
+                yield from keys(inner)
+            elif each.name[0] != "_":
+                yield each.name
+
+    rows = "\n".join(line for line in PAGE.splitlines() if line.startswith("| "))
+    said = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", rows))))
+    assert set(keys(SCHEMAS[schema])) <= said
+
+
+def test_every_option_but_problems_is_on_the_page_on_training() -> None:
+    said = set()
+    for cell in (line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")):
+        group = ""
+        for text in re.findall(r"`([^`]*)`", cell):
+            # after `group=option` more options of the same group may follow
+            group, name = text.split("=", 1) if "=" in text else (group, text)
+            said.add((group, name))
+    assert {each for each in OPTIONS if each[0] != "problem"} - said == set()
 
 
 def test_every_named_case_has_an_option() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pinnderiv.equations.equation import Equation
 from pinnderiv.equations.manufactured import Source, TextSolution, solution_of
-from pinnderiv.errors import ArgumentError
+from pinnderiv.errors import ArgumentError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,7 @@ class Entry:
         """
         unknown = sorted(set(values) - set(self.values))
         if unknown:
-            close = difflib.get_close_matches(unknown[0], self.values, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(unknown[0], self.values)
             raise ArgumentError(
                 f"{self.title} has no parameter {unknown[0]!r}; it has {sorted(self.values)}.{hint}"
             )

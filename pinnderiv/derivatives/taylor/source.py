@@ -25,9 +25,10 @@ def user_line() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        owner = frame.f_locals.get("self")
-        if not module and isinstance(owner, torch.nn.Module):
-            module = type(owner).__name__
+        # a look at its locals makes the frame hold on to them, so only methods are looked at
+        if not module and frame.f_code.co_varnames[:1] == ("self",):
+            owner = frame.f_locals.get("self")
+            module = type(owner).__name__ if isinstance(owner, torch.nn.Module) else ""
         if not file.startswith((_TORCH, _OURS, "<frozen")):
             text = linecache.getline(file, frame.f_lineno).strip()
             if len(text) > _LONGEST:  # what follows it in the message must not be lost

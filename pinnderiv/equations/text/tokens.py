@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from pinnderiv.errors import ArgumentError
+from pinnderiv.errors import ArgumentError, alike
 
 LONGEST = 20_000
 """Characters of a text."""
@@ -108,7 +107,7 @@ def error_at(text: str, position: int, problem: str, advice: str = "") -> TextEr
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``"Did you mean 'u_xx'?"``, or nothing where no name is near."""
     names = list(known)
-    close = get_close_matches(name, names, n=8, cutoff=0.5)
+    close = alike(name, names, most=8, cutoff=0.5)
     # a wrong letter is likelier than a missing one: u_xz is u_xx rather than u_x
     best = min(
         close,
