@@ -1,5 +1,6 @@
 """The README keeps its word: its Python runs, its commands compose, its links lead somewhere."""
 
+import json
 import os
 import re
 import shlex
@@ -22,6 +23,13 @@ DOCS = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob
 PYTHON = re.findall(r"^```python\n(.*?)^```", "\n".join([README, *DOCS]), re.MULTILINE | re.DOTALL)
 SHELL = re.findall(r"^```(?:bash|shell|sh|console)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 LINKS = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", README)
+
+
+# Problem files by the name in their first line.
+FILES = {
+    block.split()[1].rstrip(":"): block
+    for block in re.findall(r"^```yaml\n(# .*?)^```", README, re.MULTILINE | re.DOTALL)
+}
 
 
 def commands() -> list[str]:
@@ -77,7 +85,29 @@ def test_command_composes(command: str, composer: Callable[[list[str]], DictConf
         overrides = [override.split(",")[0] for override in overrides]
     # The README cannot know the folder of a run.
     overrides = [o for o in overrides if not o.startswith(("resume=", "run="))]
-    assert composer(overrides).problem.case
+    # Files are those that it shows; they are run below.
+    shown = [o for o in overrides if o.endswith(".yaml")]
+    assert {o.removeprefix("problem=") for o in shown} <= set(FILES)
+    assert composer([o for o in overrides if o not in shown]).problem.case
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_problem_file_trains(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(FILES[name])
+    (command,) = [c.split()[1:] for c in commands() if f"problem={name}" in c.split()]
+    short = ["training.max_steps=3", "training.max_seconds=null", "monitor.figures=false"]
+    small = ["sampler.points.interior=64", "network.width=8", "monitor=plain"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pinnderiv", *command, *short, *small, "hydra.run.dir=run"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["steps"] == 3
 
 
 def test_a_command_that_is_wrong_does_not_compose(

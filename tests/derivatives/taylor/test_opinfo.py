@@ -95,18 +95,20 @@ def verdict(f: Callable[[Tensor], Tensor]) -> str:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_no_operator_is_wrong_in_silence() -> None:
+def test_no_operator_is_wrong_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    # each sample sets the seeds, and those of absent devices are kept with the whole call stack
+    for device in (torch.cuda, torch.xpu, torch.mtia):
+        monkeypatch.setattr(device, "manual_seed_all", lambda seed: None)
     found: dict[str, list[str]] = defaultdict(list)
     for op in op_db:
         if torch.float64 not in op.supported_dtypes("cpu"):
             continue
         tried: Counter[str] = Counter()
         for sample in op.sample_inputs("cpu", torch.float64):
-            if tried.total() == 1:
-                break
             f = moved(op, sample)
             if f is not None and usable(f):
                 tried[verdict(f)] += 1
+                break
         name = f"{op.name} {op.variant_test_name}".strip()
         order = ("wrong", "refused", "not finite", "right", "no oracle")
         kind = next((k for k in order if tried[k]), "no sample")
