@@ -135,7 +135,7 @@ class TransfiniteLift(ConstantsModule):
             blend = blend * (
                 constants["offset"][:, axis] + constants["slope"][:, axis] * s[..., axis, None]
             )
-        return (blend.unsqueeze(-1) * data.reshape(*points.shape[:-1], -1)).sum(dim=-2)
+        return (blend.unsqueeze(-1) * data.reshape(*points.shape[:-1], data.shape[-1])).sum(dim=-2)
 
 
 class _ByTerm(nn.Module):

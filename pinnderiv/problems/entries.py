@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.errors import ConfigurationError, did_you_mean
 
 
 class Entry:
@@ -69,13 +68,13 @@ class Entry:
 def unknown_key(path: str, key: str, known: Sequence[str]) -> ConfigurationError:
     """The error for a key that an entry does not have."""
     where = f"{path} has no key {key!r}" if path else f"a problem has no key {key!r}"
-    return ConfigurationError(f"{where}.{_meant(key, known)} It can have: {', '.join(known)}")
+    return ConfigurationError(f"{where}.{did_you_mean(key, known)} It can have: {', '.join(known)}")
 
 
 def unknown_value(path: str, value: Any, options: Sequence[str]) -> ConfigurationError:
     """The error for a value that is none of a list."""
     return ConfigurationError(
-        f"{path} cannot be {value!r}.{_meant(str(value), options)} It can be: {', '.join(options)}"
+        f"{path} cannot be {value!r}.{did_you_mean(value, options)} It can be: {', '.join(options)}"
     )
 
 
@@ -142,8 +141,3 @@ def readable(path: str, value: Any, folder: Path) -> Path:
             f"{path}: there is no file '{file}' (names of files begin at the folder of the problem)"
         )
     return file
-
-
-def _meant(got: str, known: Sequence[str]) -> str:
-    close = get_close_matches(got, known, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -283,3 +283,9 @@ def test_a_network_that_does_not_repeat_is_refused(dtype: torch.dtype) -> None:
     before = torch.get_rng_state()
     HardConstraint(repeats, low, high, None, periodic=[0, 1])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_points_have_no_values() -> None:
+    lift = TransfiniteLift((0.0, 0.0), (1.0, 2.0), lambda x: x.prod(-1, keepdim=True))
+    assert lift(torch.rand(0, 2)).shape == (0, 1)
+    assert lift(torch.rand(3, 0, 2)).shape == (3, 0, 1)
