@@ -55,9 +55,10 @@ def check_keys(config: DictConfig) -> None:
 def _typed_nodes(node: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
     if dataclasses.is_dataclass(OmegaConf.get_type(node)):
         yield path, node
-    for name in map(str, node):
+    # as they are: the key `true` of a problem's parameter is no text to YAML
+    for name in node:
         if not OmegaConf.is_missing(node, name) and OmegaConf.is_dict(node[name]):
-            yield from _typed_nodes(node[name], f"{path}{name}.")
+            yield from _typed_nodes(node[name], f"{path}{name!s}.")
 
 
 def _is_part(parent: DictConfig, name: Any) -> bool:

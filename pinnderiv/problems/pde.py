@@ -175,8 +175,20 @@ def _source(given: Any, equation: Equation, solution: Field | None, texts: Texts
     if given == EXACT:
         if solution is None:
             raise ConfigurationError("source: exact needs the exact solution: add exact")
-        return Manufactured(equation, solution)
+        return Manufactured(_known(equation), solution)
     return texts.fields("source", given, equation.names)
+
+
+def _known(equation: Equation) -> Equation:
+    """The equation with the true values of what is unknown in it."""
+    missing = sorted((set(equation.trainable) - set(equation.true)) | set(equation.networks))
+    if missing:
+        raise ConfigurationError(
+            f"source: exact is what the equation makes of exact, and the true value of "
+            f"{missing[0]} is not known: give the source as text"
+            + (f", or parameters.{missing[0]}.true" if missing[0] in equation.trainable else "")
+        )
+    return equation.with_values(**equation.true) if equation.true else equation
 
 
 def _reference(
