@@ -176,8 +176,7 @@ class FeatureSearch(Optimiser):
             return False
         count = self._count(whole)
         few = take(points, _ROWS_PER_FEATURE * count)
-        parts = self._linear.loss.parts(few).values()
-        rows = sum(len(each.points) * each.components for each in parts)
+        rows = self._linear.rows(few)
         outputs = len(self._linear.loss.problem.outputs)
         return self._pace.seconds(rows, outputs * (count + 1)) > self.seconds_left
 

@@ -143,6 +143,11 @@ class LinearPart:
         with torch.no_grad(), self._replaced(_Nothing(self.layer.out_features)):
             return -torch.cat(list(self.loss.scaled(points).values()))
 
+    def rows(self, points: Points) -> int:
+        """How many rows A has at the points."""
+        parts = self.loss.parts(points).values()
+        return sum(len(each.points) * each.components for each in parts)
+
     def every(self, step: int, points: Points) -> Tensor:
         """Which rows of A belong to every ``step``-th point of their term, bool (R,)."""
         masks = []

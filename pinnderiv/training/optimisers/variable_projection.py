@@ -18,6 +18,10 @@ from pinnderiv.training.optimisers.linear_part import LinearPart, take
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport, positive
 from pinnderiv.training.optimisers.pace import Pace
 
+# Where time allows but a part of the points: the share of it to plan with, and the least rows that
+# a solution is worth having from.
+_MARGIN = 0.8
+_ROWS_PER_COEFFICIENT = 1.25
 # A step that lowers the loss by less than this share is not worth another Jacobian.
 _WORTHWHILE = 1e-3
 _PROBE_ROWS = 64
@@ -102,7 +106,10 @@ class VariableProjection(Optimiser):
         points = objective.collocation.points
         takes = self._seconds_needed(points)
         if takes > self.seconds_left:
-            return self._without_time(objective, takes)
+            affordable = self._affordable(points, takes)
+            if affordable is None:
+                return self._without_time(objective, takes)
+            points = affordable
         kept = self._linear.coefficients
         matrix, target = self._linear.matrix(points), self._linear.target(points)
         found = minimum_norm(matrix, target, self.cutoff)
@@ -132,6 +139,16 @@ class VariableProjection(Optimiser):
         pace = self._pace(few).or_faster(self._pace(few))
         columns = len(self._linear.coefficients)
         return pace.seconds(len(self._linear.target(points)), columns)
+
+    def _affordable(self, points: Points, takes: float) -> Points | None:
+        """As many of the points as there is time for; None if they are too few to solve with."""
+        most = _MARGIN * self.seconds_left / takes * self._linear.rows(points)
+        count = len(points.interior)
+        while count > 1 and self._linear.rows(take(points, count)) > most:
+            count = count * 9 // 10
+        few = take(points, count)
+        enough = _ROWS_PER_COEFFICIENT * len(self._linear.coefficients)
+        return few if self._linear.rows(few) >= enough else None
 
     def _pace(self, few: Points) -> Pace:
         began = time.perf_counter()

@@ -74,3 +74,22 @@ def test_the_loss_that_is_reported_is_that_of_the_network(
     torch.testing.assert_close(report.evaluation.loss, expected.loss, rtol=1e-4, atol=1e-14)
     for name, value in expected.terms.items():
         torch.testing.assert_close(report.evaluation.terms[name], value, rtol=1e-4, atol=1e-14)
+
+
+def test_a_solution_takes_the_points_that_there_is_time_for(
+    objective: Callable[..., Objective], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for seconds_left in (float("inf"), 6.0, 0.01):
+        made, optimiser = objective("heat", points=200), VariableProjection()
+        monkeypatch.setattr(optimiser, "_seconds_needed", lambda points: 10.0)
+        optimiser.begin(made)
+        optimiser.seconds_left = seconds_left
+        before = float(made.evaluate().loss)
+        report = optimiser.step(made)
+        found[seconds_left] = float(made.evaluate().loss) / before, report.out_of_time
+    whole, part, none = found.values()
+    assert not whole[1] and not part[1] and none[1]
+    # a part of the points is no best solution at all of them, and far better than none
+    assert whole[0] < part[0] < 0.1
+    assert none[0] == 1.0
