@@ -67,10 +67,12 @@ class Told(Adam):
     """Remembers after how many steps it was told that the loss is another one."""
 
     def begin(self, objective: Any) -> None:
-        super().begin(objective)
         self.told: list[int] = []
+        super().begin(objective)
+        self.told.clear()  # a beginning is told nothing, whatever it resets by the same means
 
     def points_changed(self) -> None:
+        super().points_changed()
         self.told.append(self._steps_done)
 
 
