@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from pinnderiv.domains import Domain, UniformSampler
@@ -175,12 +174,13 @@ def _source(given: Any, equation: Equation, solution: Field | None, texts: Texts
     if given == EXACT:
         if solution is None:
             raise ConfigurationError("source: exact needs the exact solution: add exact")
-        return Manufactured(_known(equation), solution)
+        _require_true_values(equation)
+        return equation.source_for(solution)
     return texts.fields("source", given, equation.names)
 
 
-def _known(equation: Equation) -> Equation:
-    """The equation with the true values of what is unknown in it."""
+def _require_true_values(equation: Equation) -> None:
+    """Refuses to make a source of an equation in which something is not known."""
     missing = sorted((set(equation.trainable) - set(equation.true)) | set(equation.networks))
     if missing:
         raise ConfigurationError(
@@ -188,7 +188,6 @@ def _known(equation: Equation) -> Equation:
             f"{missing[0]} is not known: give the source as text"
             + (f", or parameters.{missing[0]}.true" if missing[0] in equation.trainable else "")
         )
-    return equation.with_values(**equation.true) if equation.true else equation
 
 
 def _reference(
@@ -205,18 +204,3 @@ def _reference(
     if solution is not None:
         raise ConfigurationError("give exact or reference, not both: one is measured against")
     return read_reference(readable("reference", given, folder), columns, unknowns)
-
-
-class Manufactured:
-    """The source that makes a function the solution, (N, D) -> (N, number of equations).
-
-    Args:
-        equation: whose residual of the solution it is.
-        solution: (N, D) -> (N, M).
-    """
-
-    def __init__(self, equation: Equation, solution: Field) -> None:
-        self.equation, self.solution = equation, solution
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self.equation.residual(self.solution, x, check=False)
