@@ -79,6 +79,9 @@ class Ball(Domain):
         square = (offset * offset).sum(dim=-1, keepdim=True)
         return (self.radius**2 - square) / (2 * self.radius)
 
+    def _smooth(self, name: str, inside: bool) -> bool:
+        return True
+
     def _clearance(self, point: Tensor) -> float | None:
         return self.radius - float(self._distance_to_centre(point))
 

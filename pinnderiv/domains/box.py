@@ -188,6 +188,9 @@ class Box(Domain):
             return level
         return trimmed(level, reduce(conjunction, others), max(self.widths))
 
+    def _smooth(self, name: str, inside: bool) -> bool:
+        return inside
+
     def _clearance(self, point: Tensor) -> float | None:
         lower, upper = like(self._lower, point), like(self._upper, point)
         if bool(self._within(point, 0.0)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import reduce
@@ -9,7 +10,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from pinnderiv.domains.distance import conjunction
+from pinnderiv.domains.distance import conjunction, no_distance
 from pinnderiv.domains.domain import Domain
 from pinnderiv.domains.parts import Leaf, Part, Sibling, label_parts, part_level
 from pinnderiv.domains.sampling import (
@@ -28,8 +29,9 @@ from pinnderiv.errors import ArgumentError, ShapeError, UnsupportedOperationErro
 
 # How far off a face, as a share of the whole, its two sides are looked at.
 _STEP = 1e-7
-# Points on each shape to see whether shapes touch without overlapping.
-_TOUCH_POINTS = 256
+# Points on each shape to see whether shapes touch, and the distance, as a share of the whole,
+# that leaves no doubt that they do not.
+_TOUCH_POINTS, _APART = 256, 0.01
 
 
 class Combination(Domain):
@@ -259,15 +261,31 @@ class Combination(Domain):
     def _piece_inside(self, names: Sequence[str], x: Tensor) -> Tensor:
         for name in names:
             if any(self._predicates(part) for part in self._table[name]):
-                raise UnsupportedOperationError(
-                    f"the piece {name!r} is where a predicate holds, and no smooth distance is "
-                    "known to that: make its condition soft, or cut the boundary by shapes."
-                )
+                raise no_distance(name)
         # A dict, since a part that two names share is one part.
         parts = dict.fromkeys(part for name in names for part in self._table[name])
         length = math.dist(self._lower, self._upper)
         levels = [part_level(self._leaves[p.leaf], self._root_face(p), x, length) for p in parts]
         return reduce(conjunction, levels)
+
+    def _smooth(self, name: str, inside: bool) -> bool:
+        parts = self._table[name]
+        return (
+            inside
+            and all(self._part_smooth(part) for part in parts)
+            and all(self._apart(*pair) for pair in itertools.combinations(parts, 2))
+        )
+
+    def _part_smooth(self, part: Part) -> bool:
+        leaf, shape = self._leaves[part.leaf], self._shapes[part.leaf]
+        smooth = shape._smooth(self._root_face(part), inside=leaf.sign > 0)
+        return smooth and not self._predicates(part) and not leaf.trims()
+
+    def _apart(self, one: Part, other: Part) -> bool:
+        """Whether two parts keep away from each other: where they meet, so do their distances."""
+        x = _points_on(self._shapes[one.leaf], self._root_face(one))
+        gaps = self._shapes[other.leaf]._gap(self._root_face(other), x)
+        return float(gaps.min()) > _APART * math.dist(self._lower, self._upper)
 
     def distance(self, x: Tensor) -> Tensor:
         self._check_touching()
@@ -291,9 +309,7 @@ class Combination(Domain):
         for leaf, shape in zip(self._leaves, self._shapes, strict=True):
             if not any(each.either for each in leaf.path):
                 continue
-            engine = torch.quasirandom.SobolEngine(self.dim, scramble=True, seed=0)
-            unit = engine.draw(_TOUCH_POINTS, dtype=torch.float64).clamp(max=1 - 1e-12)
-            x = shape._propose_piece(BOUNDARY, unit)[0]
+            x = _points_on(shape, BOUNDARY)
             normal = step * shape._normals(BOUNDARY, x)
             inner = self._within(x + normal, 0.0) & self._within(x - normal, 0.0)
             if not bool(inner.any()):
@@ -305,6 +321,13 @@ class Combination(Domain):
             if bool((level.abs() <= 1e-3 * step).any()):
                 return True
         return False
+
+
+def _points_on(shape: Domain, face: str) -> Tensor:
+    """The same few points of a face whenever they are asked for."""
+    engine = torch.quasirandom.SobolEngine(shape.dim, scramble=True, seed=0)
+    unit = engine.draw(_TOUCH_POINTS, dtype=torch.float64).clamp(max=1 - 1e-12)
+    return shape._propose_piece(face, unit)[0]
 
 
 def _all(keep: Tensor | None, points: Tensor) -> Tensor:

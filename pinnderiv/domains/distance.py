@@ -11,6 +11,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pinnderiv.errors import UnsupportedOperationError
+
+
+def no_distance(name: str) -> UnsupportedOperationError:
+    """What is raised where the distance to a piece with a predicate is asked for."""
+    return UnsupportedOperationError(
+        f"the piece {name!r} is where a predicate holds, and no smooth distance is known to that: "
+        "make its condition soft, or cut the boundary by shapes."
+    )
+
 
 def root(square: Tensor) -> Tensor:
     """√s, exactly 0 with finite derivatives at s = 0, where √ itself has none.

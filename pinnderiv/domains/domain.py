@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor
 
+from pinnderiv.domains.distance import no_distance
 from pinnderiv.domains.grids import regular_grid
 from pinnderiv.domains.naming import check_name, unknown_name
 from pinnderiv.domains.samplers import Sampler
@@ -27,7 +28,7 @@ from pinnderiv.domains.sampling import (
     rough_share,
 )
 from pinnderiv.domains.shape import BOUNDARY, Shape
-from pinnderiv.errors import ArgumentError, DtypeError, ShapeError, UnsupportedOperationError
+from pinnderiv.errors import ArgumentError, DtypeError, ShapeError
 
 T = TypeVar("T")
 
@@ -236,8 +237,7 @@ class Domain(Shape):
         Args:
             x: points of the domain, (*batch, dim).
 
-        Returns:
-            (*batch, 1): zero on the boundary, positive inside.
+        Returns: (*batch, 1), zero on the boundary, positive inside.
 
         Raises:
             ShapeError: the last dimension of ``x`` is not ``dim``.
@@ -268,11 +268,12 @@ class Domain(Shape):
             raise ArgumentError("name must be a piece of the boundary or a list of them; got none.")
         for each in names:
             if each in self._where:
-                raise UnsupportedOperationError(
-                    f"the piece {each!r} is where a predicate holds, and no smooth distance is "
-                    "known to that: make its condition soft, or cut the boundary by shapes."
-                )
+                raise no_distance(each)
         return self._piece_inside(names, x)
+
+    def smooth(self, name: str) -> bool:
+        """Whether :meth:`piece_distance` to a part has bounded derivatives in all of the domain."""
+        return name not in self._where and self._smooth(self._find(name), inside=True)
 
     def contains(self, x: Tensor) -> Tensor:
         """Which points lie in the domain, its boundary included.
@@ -300,8 +301,7 @@ class Domain(Shape):
 
         Args:
             n_per_axis: points along every axis, or one number an axis; at least 2.
-            dtype: of the result.
-            device: of the result.
+            dtype, device: of the result.
 
         Returns:
             (n_1·…·n_dim, dim), the first coordinate varying slowest, so that

@@ -148,6 +148,9 @@ class Ellipsoid(Domain):
         square = (slope * slope).sum(dim=-1, keepdim=True)
         return level / (square + (2 / min(self.semi_axes) * level) ** 2).sqrt()
 
+    def _smooth(self, name: str, inside: bool) -> bool:
+        return True
+
     def _place(self, local: Tensor) -> Tensor:
         scaled = local * like(self.semi_axes, local)
         return like(self.centre, local) + scaled @ self._rotation(local).T

@@ -116,6 +116,9 @@ class HalfSpace(Domain):
     def _level(self, x: Tensor) -> Tensor:
         return -self._beyond(x)[..., None]
 
+    def _smooth(self, name: str, inside: bool) -> bool:
+        return True
+
     def _clearance(self, point: Tensor) -> float | None:
         return -float(self._beyond(point))
 

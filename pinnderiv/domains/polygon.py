@@ -154,7 +154,28 @@ class Polygon(Domain):
     def _piece_inside(self, names: Sequence[str], x: Tensor) -> Tensor:
         if BOUNDARY in names:
             return self._level(x)
-        return reduce(conjunction, [self._piece_anywhere(name, x) for name in names])
+        return reduce(conjunction, [self._edge_inside(name, x) for name in names])
+
+    def _edge_inside(self, name: str, x: Tensor) -> Tensor:
+        # where its line does not come back to the polygon, the distance to an edge is that to it
+        if self._smooth(name, inside=True):
+            return self._sense * self._line(name, x)
+        return self._piece_anywhere(name, x)
+
+    def _smooth(self, name: str, inside: bool) -> bool:
+        if name == BOUNDARY or not inside:
+            return False
+        levels = self._sense * self._line(name, self._starts)[:, 0]
+        tiny = 1e-9 * float(levels.abs().max())
+        return bool((levels > -tiny).all()) and int((levels < tiny).sum()) == 2
+
+    def _line(self, name: str, x: Tensor) -> Tensor:
+        """Signed distance to the line through an edge, (*batch, 1); positive on its left."""
+        edge = self._edges(name)[0]
+        (ax, ay), (bx, by) = self._starts[edge].tolist(), self._ends[edge].tolist()
+        # from the middle of the edge, which keeps rounding on the edge itself smallest
+        dx, dy = x[..., :1] - (ax + bx) / 2, x[..., 1:2] - (ay + by) / 2
+        return (dy * (bx - ax) - dx * (by - ay)) / math.hypot(bx - ax, by - ay)
 
     def _piece_anywhere(self, name: str, x: Tensor) -> Tensor:
         if name == BOUNDARY:
@@ -164,7 +185,7 @@ class Polygon(Domain):
         length = math.hypot(bx - ax, by - ay)
         dx, dy = x[..., :1] - (ax + bx) / 2, x[..., 1:2] - (ay + by) / 2
         # The line through the edge, and the disc whose diameter it is.
-        level = (dx * (by - ay) - dy * (bx - ax)) / length
+        level = self._line(name, x)
         trim = (length**2 / 4 - dx * dx - dy * dy) / length
         return trimmed(level, trim, length)
 

@@ -156,6 +156,10 @@ class Shape(ABC):
         """(*batch, 1): zero on the piece, not zero anywhere else, of any sign."""
         return self._level(x)
 
+    def _smooth(self, name: str, inside: bool) -> bool:
+        """Whether the distance to a piece has bounded derivatives, in the domain or outside."""
+        return False
+
     # ---- how it lies to others -----------------------------------------------------------------
 
     def _hull(self) -> Tensor | None:

@@ -177,6 +177,9 @@ class SpaceTime(Domain):
             factors.append(each / self._length if factors else each)
         return math.prod(factors[1:], start=factors[0])
 
+    def _smooth(self, name: str, inside: bool) -> bool:
+        return name in _ENDS or self.space.smooth(name)
+
     def _at(self, name: str, points: Tensor, unit_time: Tensor) -> Tensor:
         if name == "initial":
             return self._join(points, torch.zeros_like(unit_time))

@@ -2,6 +2,7 @@
 
 from pinnderiv.networks.activations import ACTIVATIONS
 from pinnderiv.networks.constraint import HardConstraint
+from pinnderiv.networks.distance_constraint import BlendedLift, DistanceConstraint
 from pinnderiv.networks.features import FourierFeatureMLP, FourierFeatures
 from pinnderiv.networks.initialisations import INITIALISATIONS
 from pinnderiv.networks.lift import TransfiniteLift
@@ -13,11 +14,14 @@ from pinnderiv.networks.pirate_net import PirateNet
 from pinnderiv.networks.random_features import RandomFeatureNetwork
 from pinnderiv.networks.scaling import Normalise, Scaled
 from pinnderiv.networks.siren import Siren
+from pinnderiv.networks.trial_solution import TrialSolution
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALISATIONS",
     "MLP",
+    "BlendedLift",
+    "DistanceConstraint",
     "FourierFeatureMLP",
     "FourierFeatures",
     "HardConstraint",
@@ -30,4 +34,5 @@ __all__ = [
     "Scaled",
     "Siren",
     "TransfiniteLift",
+    "TrialSolution",
 ]

@@ -8,8 +8,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from pinnderiv.errors import ArgumentError, ShapeError
-from pinnderiv.networks.constants import ConstantsModule
+from pinnderiv.errors import ArgumentError
 from pinnderiv.networks.lift import (
     BoundaryData,
     DataByPlace,
@@ -19,17 +18,17 @@ from pinnderiv.networks.lift import (
 from pinnderiv.networks.options import check_axes
 from pinnderiv.networks.scaling import check_bounds
 from pinnderiv.networks.sides import Wall, sides_with_values
+from pinnderiv.networks.trial_solution import TrialSolution
 
 
-class HardConstraint(ConstantsModule):
-    """u(x) = lift(x) + B(x) · network(x), (*batch, D) -> (*batch, M).
+class HardConstraint(TrialSolution):
+    """u(x) = lift(x) + B(x) · network(x) on a box, (*batch, D) -> (*batch, M).
 
     The lift takes the boundary and initial values (:class:`TransfiniteLift`),
     and B vanishes where they are given: 4 s (1 − s) for each axis of space,
     with s from 0 to 1 across the box (s or 1 − s where one wall alone has
     values), times t/T, or (t/T)² where u_t is given too. So whatever the network,
     u fulfils every condition to rounding, and B is of order one inside the box.
-    (Lagaris, Likas & Fotiadis 1998.)
 
     Args:
         network: (*batch, D) -> (*batch, M); scales its own inputs, and is itself
@@ -73,17 +72,17 @@ class HardConstraint(ConstantsModule):
         periodic: Sequence[int] = (),
         walls: Iterable[Wall] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(network)
         low, high = check_bounds(lower, upper)
         time_axis = _check_time(len(low), time_axis, time_order, value, velocity)
         walls = None if walls is None else tuple(walls)
         self.sides = sides_with_values(len(low), time_axis, periodic, walls)
-        self.network = network
+        self.periodic, self.walls = check_axes("periodic", periodic, len(low)), walls
         self.time_axis = time_axis
         self.time_order = time_order
         self.register_constant("lower", low)
         self.register_constant("upper", high)
-        check_repeats(network, low, high, check_axes("periodic", periodic, len(low)))
+        check_repeats(network, low, high, self.periodic)
         self.lift = (
             None
             if value is None
@@ -105,30 +104,24 @@ class HardConstraint(ConstantsModule):
         # nothing is given anywhere if all axes are periodic or without values
         return reduce(torch.mul, factors) if factors else torch.ones_like(x[..., :1])
 
-    def free(self, x: Tensor) -> Tensor:
-        """B(x) · network(x), (*batch, D) -> (*batch, M): what training changes.
+    @property
+    def columns(self) -> int:
+        return self.lower.shape[0]
 
-        The lift is fixed. Under a linear operator L, L u = L lift + L free, and
-        at fixed points L lift need be computed only once.
-        """
-        return self.factor(x) * self.network(x)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] != self.lower.shape[0]:
-            raise ShapeError(
-                f"x must be (*batch, {self.lower.shape[0]}), one column a coordinate of the box; "
-                f"got {tuple(x.shape)}."
-            )
-        free = self.free(x)
-        if self.lift is None:
-            return free
-        lifted = self.lift(x)
-        if lifted.shape != free.shape:
-            raise ShapeError(
-                f"value and the network must have the same number of outputs; got "
-                f"{lifted.shape[-1]} and {free.shape[-1]}."
-            )
-        return lifted + free
+    def without_data(self, network: nn.Module, start: float, end: float) -> HardConstraint:
+        lower, upper = (self._exact[name].tolist() for name in ("lower", "upper"))
+        if self.time_axis is not None:
+            lower[self.time_axis], upper[self.time_axis] = start, end
+        return HardConstraint(
+            network,
+            lower,
+            upper,
+            None,
+            self.time_axis,
+            self.time_order,
+            periodic=self.periodic,
+            walls=self.walls,
+        )
 
 
 def _check_time(

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.errors import ArgumentError, ShapeError
-from pinnderiv.networks.constants import ConstantsModule
 from pinnderiv.networks.scaling import check_bounds
 from pinnderiv.networks.sides import Wall, sides_with_values
+from pinnderiv.networks.trial_solution import Lift
 
 BoundaryData = Callable[[Tensor], Tensor]
 DataByPlace = Mapping[Wall | None, BoundaryData]
@@ -31,7 +31,7 @@ def unit_coordinates(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     return (x - lower) / (upper - lower)
 
 
-class TransfiniteLift(ConstantsModule):
+class TransfiniteLift(Lift):
     """Transfinite interpolation on a box, (*batch, D) -> (*batch, M).
 
     Gordon & Hall's Boolean sum (1973): with P_i the projector that replaces u by

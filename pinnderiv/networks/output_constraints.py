@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from pinnderiv.networks.constraint import HardConstraint, check_repeats
-from pinnderiv.networks.options import check_axes
-from pinnderiv.networks.scaling import check_bounds
+from pinnderiv.networks.trial_solution import TrialSolution
 
 
 class OutputConstraints(nn.Module):
     """u_m(x) = lift_m(x) + B_m(x) · network_m(x), (*batch, D) -> (*batch, M).
 
-    Each output has the form of :class:`HardConstraint`, or is the network's where nothing is given.
+    Each output is a :class:`TrialSolution` of its own, or the network's where nothing is given.
 
     Args:
         network: (*batch, D) -> (*batch, M).
-        parts: for each output that has conditions the arguments of :class:`HardConstraint` after
-            the network.
+        parts: for each output that has conditions what makes its form from a network.
         outputs: M.
 
     Raises:
-        ArgumentError: as for :class:`HardConstraint`.
+        ArgumentError: as for the forms.
     """
 
     def __init__(
-        self, network: nn.Module, parts: Mapping[int, Mapping[str, Any]], outputs: int
+        self,
+        network: nn.Module,
+        parts: Mapping[int, Callable[[nn.Module], TrialSolution]],
+        outputs: int,
     ) -> None:
         super().__init__()
         self.network = network
         self.outputs = outputs
-        for part in parts.values():
-            low, high = check_bounds(part["lower"], part["upper"])
-            check_repeats(
-                network, low, high, check_axes("periodic", part.get("periodic", ()), len(low))
-            )
         # by output; None where an output is free
-        self._by_output = [
-            HardConstraint(_Nothing(), **parts[m]) if m in parts else None for m in range(outputs)
-        ]
+        self._by_output = [parts[m](_Nothing()) if m in parts else None for m in range(outputs)]
         self.parts = nn.ModuleList(each for each in self._by_output if each is not None)
+        for part in self.parts:
+            if isinstance(part, HardConstraint) and part.periodic:
+                low, high = part.lower.tolist(), part.upper.tolist()
+                check_repeats(network, low, high, part.periodic)
 
     @property
     def terms(self) -> int:

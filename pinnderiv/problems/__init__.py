@@ -8,6 +8,7 @@ from pinnderiv.problems.conditions import (
     PeriodicCondition,
     Relation,
 )
+from pinnderiv.problems.hard import HardPart
 from pinnderiv.problems.heat import HEAT_CASES, heat_case
 from pinnderiv.problems.pde import pde_problem
 from pinnderiv.problems.poisson import POISSON_CASES, poisson_case
@@ -29,6 +30,7 @@ __all__ = [
     "AnyCondition",
     "Condition",
     "Flux",
+    "HardPart",
     "Observations",
     "PeriodicCondition",
     "Problem",

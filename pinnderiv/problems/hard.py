@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from pinnderiv.derivatives import partial
 from pinnderiv.domains import Box, Domain, SobolSampler, SpaceTime
 from pinnderiv.errors import ArgumentError
 from pinnderiv.problems.conditions import AnyCondition, Condition, Field, PeriodicCondition
+from pinnderiv.problems.hard_by_distance import built_by_distance
 from pinnderiv.problems.texts import is_zero
 
 Wall = tuple[int, int]
@@ -30,12 +31,17 @@ class HardPart:
     """What is built into one output.
 
     Attributes:
-        arguments: of :class:`pinnderiv.networks.HardConstraint`, after the network.
+        arguments: after the network, of :class:`pinnderiv.networks.HardConstraint` on a box, and
+            of :class:`pinnderiv.networks.DistanceConstraint` on other domains.
         met: names of the conditions that then hold exactly.
+        form: which of the two.
+        advised: whether it is smooth enough to serve better than terms of the loss.
     """
 
     arguments: dict[str, Any]
     met: tuple[str, ...]
+    form: Literal["box", "distance"] = "box"
+    advised: bool = True
 
 
 def hard_part(
@@ -45,7 +51,7 @@ def hard_part(
     time_order: int,
     periodic: Sequence[int] = (),
 ) -> HardPart | None:
-    """What can be built into one output of the network, on a box; ``None`` for nothing.
+    """What can be built into one output of the network; ``None`` for nothing.
 
     Args:
         domain: of the problem.
@@ -55,17 +61,18 @@ def hard_part(
         periodic: columns along which the network is to be periodic itself.
 
     Raises:
-        ArgumentError: the domain is no box, or conditions contradict each other where they meet.
+        ArgumentError: no smooth distance to the boundary is known, or conditions contradict each
+            other where they meet.
     """
     space = domain.space if isinstance(domain, SpaceTime) else domain
-    if not isinstance(space, Box):
-        raise ArgumentError(
-            f"conditions are built into the network on boxes, and this domain is a "
-            f"{type(space).__name__}. Use loss terms."
-        )
     about = [each for each in conditions if getattr(each, "output", None) in (None, output)]
-    faces = _faces(domain, about, periodic)
     initial = _initial(about, domain.time_axis, time_order)
+    if not isinstance(space, Box):
+        built = built_by_distance(domain, about, initial)
+        if built is None:
+            return None
+        return HardPart(built.arguments, built.met, "distance", built.advised)
+    faces = _faces(domain, about, periodic)
     if not faces and not initial and not periodic:
         return None
     rate = initial[1].value if len(initial) == 2 else None

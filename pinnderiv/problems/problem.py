@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pinnderiv.domains import Domain
+from pinnderiv.domains import Box, Domain, SpaceTime
 from pinnderiv.domains.naming import unknown_name
 from pinnderiv.equations import Equation
 from pinnderiv.errors import ArgumentError
@@ -158,19 +158,31 @@ class Problem:
                 f"problem {self.name!r} has no values of {self.outputs[output]} on its boundary, "
                 "so there is nothing to build into the network. Use loss terms."
             )
+        if part.form != "box":
+            raise ArgumentError(
+                f"problem {self.name!r}: HardConstraint is for boxes, and this domain is none. "
+                "Use DistanceConstraint(network, **problem.hard(output).arguments)."
+            )
         return part.arguments
 
     def hard(self, output: int) -> HardPart | None:
         """What can be built into one output of the network; ``None`` for nothing.
 
         Raises:
-            ArgumentError: as for :meth:`constraint`.
+            ArgumentError: conditions contradict each other where they meet, or no smooth distance
+                to the boundary is known.
         """
         order = self.equation.order("t", self.outputs[output]) if self._has_time else 0
         try:
             return hard_part(self.domain, self.conditions, output, order, self.periodic_axes)
         except ArgumentError as error:
             raise ArgumentError(f"problem {self.name!r}: {error}") from error
+
+    @property
+    def on_box(self) -> bool:
+        """Whether the domain, in space, is a box."""
+        space = self.domain.space if isinstance(self.domain, SpaceTime) else self.domain
+        return isinstance(space, Box)
 
     @property
     def _has_time(self) -> bool:

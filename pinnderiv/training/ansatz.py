@@ -18,9 +18,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from pinnderiv.domains import SobolSampler
 from pinnderiv.errors import ArgumentError, ConfigurationError
-from pinnderiv.networks import HardConstraint, OutputConstraints, Scaled
-from pinnderiv.problems import AnyCondition, Problem
+from pinnderiv.networks import (
+    DistanceConstraint,
+    HardConstraint,
+    OutputConstraints,
+    Scaled,
+    TrialSolution,
+)
+from pinnderiv.problems import AnyCondition, HardPart, Problem
 from pinnderiv.training.unknowns import Unknowns
 
 # Rows at a time for lifts of few terms; of more, fewer rows.
@@ -28,6 +35,12 @@ _ROWS = 1024
 _FEW_TERMS = 81
 # Seconds of silence after which a user wants to know.
 _LONG = 2.0
+_UNEVEN = (
+    "boundary values on a domain with corners, or that are no constants, are more often met "
+    "accurately by the loss. constraint=hard builds them in."
+)
+_PROBES = 64
+_SAME = 1e-9
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +87,7 @@ class Ansatz:
         met: set[str] = set()
         if constraint != "soft":
             try:
-                met = self._build_in(self.u)
+                met = self._build_in(self.u, only_advised=constraint == "auto")
             except ArgumentError as error:
                 if constraint == "hard":
                     raise ConfigurationError(
@@ -87,26 +100,48 @@ class Ansatz:
         linear = problem.equation.linear and all(each.splits for each in self.conditions)
         # with an unknown in L, L g is not known beforehand: it moves with the unknown
         fixed = linear and not Unknowns(problem).any
-        if fixed and isinstance(self.u, HardConstraint | OutputConstraints):
+        if fixed and isinstance(self.u, TrialSolution | OutputConstraints):
             self.v = _TrainedPart(self.u)
 
-    def _build_in(self, network: nn.Module) -> set[str]:
+    def _build_in(self, network: nn.Module, only_advised: bool) -> set[str]:
         """Gives u the form that meets conditions; returns their names.
 
         Raises:
-            ArgumentError: nothing can be built in.
+            ArgumentError: nothing can be built in, or nothing that is advised.
         """
         problem = self.problem
         every = [problem.hard(output) for output in range(len(problem.outputs))]
         parts = {output: part for output, part in enumerate(every) if part is not None}
         if not parts:
             problem.constraint()  # says why
+        if only_advised and not all(part.advised for part in parts.values()):
+            raise ArgumentError(_UNEVEN)
         if len(problem.outputs) == 1:
-            self.u = HardConstraint(network, **parts[0].arguments)
+            self.u = _form(parts[0])(network)
         else:
-            arguments = {output: part.arguments for output, part in parts.items()}
-            self.u = OutputConstraints(network, arguments, len(problem.outputs))
+            forms = {output: _form(part) for output, part in parts.items()}
+            self.u = OutputConstraints(network, forms, len(problem.outputs))
+        self._warn_of_the_solution()
         return {name for part in parts.values() for name in part.met}
+
+    def _warn_of_the_solution(self) -> None:
+        """Says so where the boundary values, continued inside by their formula, are the solution.
+
+        On a box the lift knows of values on the walls alone.
+        """
+        problem = self.problem
+        if problem.on_box or problem.solution is None:
+            return
+        points = problem.domain.sample(SobolSampler(0), _PROBES)
+        given = _lift_of(self.u)
+        with torch.no_grad():
+            exact = problem.exact(points)
+            known = torch.zeros_like(exact) if given is None else given(points)
+        if float((exact - known).norm()) <= _SAME * float(exact.norm()):
+            _log.warning(
+                "the boundary values, which constraint=hard continues inside by their formula, "
+                "are the exact solution itself: the errors say nothing of the training"
+            )
 
     def source(self, points: Tensor) -> Tensor:
         """f − L g at the points, (N, D) -> (N, equations), in the dtype of ``points``."""
@@ -146,13 +181,22 @@ class Ansatz:
             return _by_rows("the boundary values continued inside", given, exact, given.terms)
 
     def _given(self) -> Given | None:
-        """g as a module of its own in float64, or None where it is zero or a part of v."""
-        if self.v is self.u:
-            return None
-        if isinstance(self.u, OutputConstraints):
-            return _LiftOf(copy.deepcopy(self.u).double()) if self.u.terms else None
-        lift = self.u.lift if isinstance(self.u, HardConstraint) else None
-        return None if lift is None else copy.deepcopy(lift).double()
+        """g, or None where it is zero or a part of v."""
+        return None if self.v is self.u else _lift_of(self.u)
+
+
+def _lift_of(u: nn.Module) -> Given | None:
+    """The lift of a form as a module of its own in float64, or None where it is zero."""
+    if isinstance(u, OutputConstraints):
+        return _LiftOf(copy.deepcopy(u).double()) if u.terms else None
+    lift = u.lift if isinstance(u, TrialSolution) else None
+    return None if lift is None else copy.deepcopy(lift).double()
+
+
+def _form(part: HardPart) -> Callable[[nn.Module], TrialSolution]:
+    """What makes the form of u from a network."""
+    kind = {"box": HardConstraint, "distance": DistanceConstraint}[part.form]
+    return lambda network: kind(network, **part.arguments)
 
 
 def _by_rows(what: str, function: Callable[[Tensor], Tensor], points: Tensor, terms: int) -> Tensor:
@@ -181,7 +225,7 @@ def _by_rows(what: str, function: Callable[[Tensor], Tensor], points: Tensor, te
 class _TrainedPart(nn.Module):
     """The second summand of a constraint: its factor times its network."""
 
-    def __init__(self, constraint: HardConstraint | OutputConstraints) -> None:
+    def __init__(self, constraint: TrialSolution | OutputConstraints) -> None:
         super().__init__()
         self.constraint = constraint
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.derivatives import partial
-from pinnderiv.networks.lift import TransfiniteLift
+from pinnderiv.networks.trial_solution import Lift
 
 
 class Piecewise(nn.Module):
@@ -36,7 +36,7 @@ class Piecewise(nn.Module):
         slabs: Sequence[nn.Module],
         joins: Sequence[float],
         continued: int,
-        lift: TransfiniteLift | None = None,
+        lift: Lift | None = None,
     ) -> None:
         super().__init__()
         self.slabs = nn.ModuleList(slabs)

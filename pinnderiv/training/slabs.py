@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pinnderiv.derivatives import partial
 from pinnderiv.domains import SpaceTime
 from pinnderiv.errors import ConfigurationError
-from pinnderiv.networks import HardConstraint, Scaled
+from pinnderiv.networks import Scaled, TrialSolution
 from pinnderiv.problems import AnyCondition, Condition, Problem
 from pinnderiv.training.ansatz import Ansatz, Given
 from pinnderiv.training.piecewise import Past, Piecewise
@@ -90,11 +90,10 @@ class TimeSlabs:
             )
             for each in domains
         ]
-        if isinstance(whole.u, HardConstraint):
+        if isinstance(whole.u, TrialSolution):
             # walls and start are met by one lift over all of time, so the slabs' values are zero
-            shape = {**problem.constraint(), "value": None, "velocity": None}
             parts: list[nn.Module] = [
-                HardConstraint(network, **{**shape, "lower": each.lower, "upper": each.upper})
+                whole.u.without_data(network, *each.duration)
                 for network, each in zip(networks, domains, strict=True)
             ]
             order = problem.equation.time_order

@@ -293,3 +293,21 @@ def test_half_spaces_need_company() -> None:
         HalfSpace([0.0], [0.0])
     with pytest.raises(ArgumentError, match="2 entries"):
         HalfSpace([0.0, 0.0], [1.0])
+
+
+def test_distances_are_smooth_where_nothing_is_trimmed() -> None:
+    disc, square = Ball([0, 0], 1), Box([-2, -2], [2, 2])
+    hole = square - disc.named("hole")
+    assert hole.smooth("hole") and hole.smooth("x_min")
+    # a box is smooth inside and has corners outside; faces that end inside a shape are trimmed
+    frame = disc - Box([-0.5, -0.5], [0.5, 0.5]).named("window")
+    assert frame.smooth("sphere") and not frame.smooth("window")
+    joined = disc | Box([0, -0.5], [2, 0.5])
+    assert not joined.smooth("sphere")
+    two = square - Ball([-1, 0], 0.5).named("holes") - Ball([1, 0], 0.5).named("holes")
+    assert two.smooth("holes") and two.smooth("boundary")
+    near = square - Ball([-0.4, 0], 0.5).named("holes") - Ball([0.4, 0], 0.5).named("holes")
+    assert not near.smooth("holes")
+    assert SpaceTime(hole, (0, 1)).smooth("hole")
+    upper = hole.piece_where("above", "hole", lambda x: x[:, 1] > 0)
+    assert upper.smooth("hole") and not upper.smooth("above")

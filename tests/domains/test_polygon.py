@@ -105,3 +105,17 @@ def test_a_polygon_with_many_edges() -> None:
 def test_a_polygon_that_is_none_is_refused(vertices: object, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         Polygon(vertices)  # type: ignore[arg-type]
+
+
+def test_an_edge_is_smooth_where_its_line_does_not_come_back() -> None:
+    corner = Polygon([[0, 0], [2, 0], [2, 1], [1, 1], [1, 2], [0, 2]])
+    smooth = [corner.smooth(f"edge_{k}") for k in range(6)]
+    assert smooth == [True, True, False, False, True, True] and not corner.smooth("boundary")
+    x = torch.tensor([[0.3, 0.4], [1.9, 0.1]], dtype=torch.float64)
+    assert torch.equal(corner.piece_distance("edge_0", x), x[:, 1:])
+    # on either side of the way round
+    turned = Polygon([[0, 2], [1, 2], [1, 1], [2, 1], [2, 0], [0, 0]])
+    assert torch.equal(turned.piece_distance("edge_4", x), x[:, 1:])
+    # a vertex further on lies on the line of the first edge
+    bay = Polygon([[0, 0], [1, 0], [1.5, 1], [2, 0], [3, 0], [3, 2], [0, 2]])
+    assert not bay.smooth("edge_0") and bay.smooth("edge_4")

@@ -226,3 +226,14 @@ def test_over_time_every_domain_is_the_same_at_every_moment(domain: Domain) -> N
     normals = cylinder.normals("boundary", walls)
     assert torch.equal(normals[:, :-1], domain.normals("boundary", walls[:, :-1]))
     assert (normals[:, -1] == 0).all()
+
+
+def test_what_is_called_smooth_has_bounded_second_derivatives(domain: Domain) -> None:
+    x = domain.sample(UniformSampler(4), 3000)
+    for name in domain.names:
+        if not domain.smooth(name):
+            continue
+        bends = pinnderiv.laplacian(
+            lambda x, name=name: domain.piece_distance(name, x), check=False
+        )(x).abs()
+        assert float(bends.max()) <= 40 * float(bends.median()) + 1e-9
