@@ -29,7 +29,7 @@ from rich.console import Console
 
 from pinnderiv.errors import ConfigurationError, NonFiniteLossError, PinnderivError, nearest
 from pinnderiv.hints import check_keys, unknown_key, wrong_value
-from pinnderiv.problem_files import problem_files
+from pinnderiv.problem_files import problem_files, require_no_code
 from pinnderiv.schema import SCHEMAS, Mode, RunConfig
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ def build(config: DictConfig) -> Parts:
     """
     from pinnderiv.training.setup import Parts
 
+    require_no_code(config.problem)
     return Parts(
         problem=instantiate(config.problem, _convert_="all"),
         network=lambda **sizes: _network(config.network, sizes),

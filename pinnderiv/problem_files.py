@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import re
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.hints import unknown_key
-from pinnderiv.schema.problems import PDEConfig
+from pinnderiv.schema.problems import PROBLEMS, PDEConfig
 
-# What the files of conf/problem begin with.
+# What the files of conf/problem begin with, and where they find their tables.
 _DEFAULTS = ["/schema/problem/pde@_here_", "_self_"]
+_LIBRARY_FOLDER = "${pinnderiv.problem_folder:}"
+# What Hydra builds objects by, wherever it stands in a configuration.
+_BUILDING = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 _SHAPES: tuple[tuple[str, type | types.UnionType, str], ...] = (
     ("coordinates", list, "a list of names, such as [x, t]"),
     ("outputs", list, "a list of names, such as [u]"),
@@ -101,6 +105,8 @@ def read_problem(path: Path) -> Any:
         if values.get(key) is not None and not isinstance(values[key], kind):
             raise ConfigurationError(f"'{path}': {key} must be {what}; got {values[key]!r}")
     own = {"name": path.stem, "folder": str(path.resolve().parent)}
+    # the file's own place may be called as it likes, and is not looked up either
+    own = {key: each.replace("${", "\\${") for key, each in own.items()}
     given = {key: each for key, each in values.items() if each is not None}
     try:
         return OmegaConf.merge(OmegaConf.structured(PDEConfig), own, given)
@@ -108,6 +114,53 @@ def read_problem(path: Path) -> Any:
         full_key = getattr(error, "full_key", None)
         where = f"{full_key}: " if full_key else ""
         raise ConfigurationError(f"'{path}': {where}{str(error).splitlines()[0]}") from error
+
+
+def require_no_code(problem: Any) -> None:
+    """Refuses a composed problem that says what to call, where it should say numbers and texts.
+
+    What builds objects out of configurations calls whatever ``_target_`` names. A problem of the
+    library's own kinds has one such key, and that is not for changing.
+
+    Args:
+        problem: the section ``problem`` of a configuration.
+
+    Raises:
+        ConfigurationError: its ``_target_`` is another than its kind's, or a key within it is one
+            of those that build objects.
+    """
+    if not OmegaConf.is_dict(problem):
+        return
+    kind: Any = OmegaConf.get_type(problem)
+    typed = dataclasses.is_dataclass(kind)
+    # that of a run which is resumed or evaluated comes without its type
+    targets = {getattr(each, "_target_", None) for each in PROBLEMS.values()}
+    if not typed and problem.get("_target_") not in targets:
+        return  # an option of the user's own, which is code that they chose
+    if typed and problem._target_ != kind._target_:
+        raise ConfigurationError(
+            f"problem._target_ cannot be {problem._target_!r}: nothing that is said of a problem "
+            "can name code to run. A problem made in Python is trained from Python "
+            "(pinnderiv.problems)"
+        )
+    found = next(_building_keys(OmegaConf.to_container(problem, resolve=True), ""), None)
+    if found is not None:
+        raise ConfigurationError(
+            f"problem.{found} cannot be given: nothing that is said of a problem can name code to "
+            "run"
+        )
+
+
+def _building_keys(node: Any, where: str) -> Iterator[str]:
+    """The dotted names of all keys that build objects, that of the problem itself aside."""
+    if isinstance(node, list):
+        for index, each in enumerate(node):
+            yield from _building_keys(each, f"{where}{index}.")
+    elif isinstance(node, dict):
+        for key, each in node.items():
+            if key in _BUILDING and (where, key) != ("", "_target_"):
+                yield f"{where}{key}"
+            yield from _building_keys(each, f"{where}{key}.")
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -151,10 +204,12 @@ def _with_true(parameter: Any) -> Any:
 
 def _require_plain(path: Path, values: Any) -> None:
     """Refuses what YAML can say and no problem holds: keys that are no text, or mean something to
-    what builds objects out of configurations, and aliases that grow without bound."""
+    what builds objects out of configurations, references, and aliases that grow without bound."""
     sizes: dict[int, int] = {}
 
     def size(node: Any, where: str) -> int:
+        if isinstance(node, str):
+            _require_no_reference(path, where[:-1], node)
         if not isinstance(node, dict | list):
             return 1
         if id(node) not in sizes:
@@ -177,7 +232,29 @@ def _require_name(path: Path, where: str, key: Any) -> None:
             f"'{path}' has the key {where}{key}, which is no text{switch}: put it in quotes or "
             "choose another name"
         )
+    if key in _BUILDING:
+        raise ConfigurationError(
+            f"'{path}' has the key {where}{key}: nothing in a problem file can name code to run. "
+            "Remove it"
+        )
+    if key == "hydra":
+        raise ConfigurationError(
+            f"'{path}' has the key {where}{key}: a problem file holds a problem, and settings of "
+            "Hydra are given on the command line, such as hydra.run.dir=<directory>"
+        )
     if key.startswith("_"):
         raise ConfigurationError(
             f"'{path}' has the key {where}{key}: keys and names begin with a letter"
+        )
+
+
+def _require_no_reference(path: Path, where: str, text: str) -> None:
+    """Refuses ``${...}``, by which a configuration can read the environment and other sections."""
+    # a copy of one of the library's files may have the folder of its table
+    if "${" in text and (where, text) != ("folder", _LIBRARY_FOLDER):
+        shown = text if len(text) <= 60 else text[:60] + "…"
+        raise ConfigurationError(
+            f"'{path}': {where} is {shown!r}, and a problem file refers to nothing outside of it: "
+            "write the value itself; numbers and texts that are used more than once go under "
+            "parameters"
         )

@@ -15,6 +15,7 @@ from pinnderiv.errors import ConfigurationError
 from pinnderiv.problem_files import problem_files, read_problem
 from pinnderiv.training import seeding
 
+CONF = Path(__file__).resolve().parents[1] / "conf" / "problem"
 HEAT = """
 coordinates: [x, t]
 time: [0, 1]
@@ -95,9 +96,21 @@ def call(
         ("the key conditions.False, ", HEAT.replace("ends:", "no:")),
         ("the key 1, which is no text", "1: 2\n" + HEAT),
         ("the key None, which is no text", "~: 2\n" + HEAT),
-        ("the key _target_", "_target_: os.getcwd\n" + HEAT),
-        ("the key parameters.nu._target_", HEAT.replace("0.5", "{_target_: os.getcwd}")),
+        ("the key _target_: nothing .* can name code to run", "_target_: os.getcwd\n" + HEAT),
+        ("the key _convert_: nothing", "_convert_: none\n" + HEAT),
+        ("the key parameters.nu._target_: no", HEAT.replace("0.5", "{_target_: os.getcwd}")),
         ("the key conditions.ends._partial_", HEAT.replace("{value: 0}", "{_partial_: true}")),
+        ("the key parameters.nu.1._args_", HEAT.replace("0.5", "[1, {_args_: [1]}]")),
+        ("the key parameters.nu._target_", HEAT.replace("0.5", "{<<: {_target_: os.getcwd}}")),
+        ("the key exact.0.1._recursive_", HEAT + "exact: [[1, {_recursive_: true}]]\n"),
+        ("the key _here: keys and names begin", "_here: 1\n" + HEAT),
+        ("the key hydra: .* on the command line", "hydra: {run: {dir: /}}\n" + HEAT),
+        ("the key conditions.ends.hydra", HEAT.replace("{value: 0}", "{hydra: 1}")),
+        ("title is '..oc.env:HOME.', and a problem", "title: ${oc.env:HOME}\n" + HEAT),
+        ("conditions.start.value is ", HEAT.replace("value: sin(x)", "value: '1 + ${seed}'")),
+        ("parameters.nu.1 is ", HEAT.replace("0.5", "[1, '${name}']")),
+        ("folder is ", "folder: '${oc.env:HOME}'\n" + HEAT),
+        ("title is ", "title: ${pinnderiv.problem_folder:}\n" + HEAT),
         ("no YAML: could not determine a constructor", "name: !!python/name:os.getcwd\n" + HEAT),
         ("no YAML", HEAT + "---\n" + HEAT),
         ("is no YAML: found unhashable key", "? [1, 2]\n: 3\n"),
@@ -144,6 +157,19 @@ def test_names_and_folders(write: Callable[..., Path], tmp_path: Path) -> None:
     assert (read.name, read.folder) == ("two words", str(tmp_path / "some where"))
     copied = "defaults:\n  - /schema/problem/pde@_here_\n  - _self_\nname: mine\n" + HEAT
     assert read_problem(write(copied)).name == "mine"
+
+
+def test_a_copy_of_a_file_of_the_library_finds_its_table(
+    write: Callable[..., Path], call: Callable[..., str], tmp_path: Path
+) -> None:
+    write((CONF / "burgers.yaml").read_bytes(), "mine.yaml")
+    call("problem=mine.yaml", *RUN, f"hydra.run.dir={tmp_path}/run")
+    assert trained(tmp_path / "run")["relative_l2"] > 0
+
+
+def test_a_folder_is_not_looked_up(write: Callable[..., Path], tmp_path: Path) -> None:
+    read = read_problem(write(HEAT, "${oc.env:HOME}/${seed}.yaml"))
+    assert (read.name, read.folder) == ("${seed}", str(tmp_path / "${oc.env:HOME}"))
 
 
 def test_arguments_are_rewritten(write: Callable[..., Path]) -> None:
@@ -225,6 +251,18 @@ def test_several_files_and_seeds(
         ("conditions.ends.piece cannot be 'wals'", ["+problem.conditions.ends.piece=wals"]),
         ("conditions.ends.value", ["problem.conditions.ends.value='???'"]),
         ("nosuch", ["problem.equation='${nosuch}'"]),
+        ("problem._target_ cannot be 'os.getcwd'", ["problem._target_=os.getcwd"]),
+        ("problem._target_ cannot be 'a.b'", ["++problem={_target_: a.b}"]),
+        (
+            "problem.parameters.mu._target_ cannot be given: nothing",
+            ["+problem.parameters.mu={_target_: os.getcwd}"],
+        ),
+        ("problem.exact.0._args_ cannot be given", ["problem.exact=[{_args_: [1]}]"]),
+        (
+            "problem.exact._target_ cannot be given",
+            ["problem.exact='${oc.decode:\"{_target_: os.getcwd}\"}'"],
+        ),
+        ("no key problem._partial_", ["+problem._partial_=true"]),
     ],
 )
 def test_what_the_command_line_cannot_say(
@@ -236,3 +274,35 @@ def test_what_the_command_line_cannot_say(
 
 def test_a_problem_of_the_library_has_weights_by_names_too(call: Callable[..., str]) -> None:
     assert "ends: 3" in call("problem=maxwell", "loss.weights.ends=3", "--cfg", "job")
+
+
+@pytest.mark.parametrize("argument", ["_target_=os.getcwd", "upper={_target_: os.getcwd}"])
+def test_a_problem_of_the_library_runs_no_code_either(
+    argument: str, call: Callable[..., str]
+) -> None:
+    assert "can name code to run" in call("problem=heat", f"problem.{argument}", *RUN, code=2)
+
+
+def test_a_problem_of_a_checkpoint_runs_no_code_either(
+    write: Callable[..., Path], call: Callable[..., str], tmp_path: Path
+) -> None:
+    write(HEAT)
+    call("problem=heat.yaml", *RUN, f"hydra.run.dir={tmp_path}/run")
+    (newest,) = [*(tmp_path / "run/checkpoints").glob("step-*2.pt")]
+    saved = torch.load(newest, weights_only=True)
+    saved["config"]["problem"]["exact"] = {"_target_": "os.mkdir", "path": str(tmp_path / "made")}
+    torch.save(saved, newest)
+    said = call(f"resume={tmp_path}/run", "training.max_steps=4", code=2)
+    assert "problem.exact._target_ cannot be given" in said
+    assert not (tmp_path / "made").exists()
+
+
+def test_an_option_of_the_users_own_is_built_by_what_it_names(
+    call: Callable[..., str], tmp_path: Path
+) -> None:
+    (tmp_path / "conf/problem").mkdir(parents=True)
+    text = "_target_: pinnderiv.problems.poisson.poisson_case\ncase: poisson\n"
+    (tmp_path / "conf/problem/mine.yaml").write_text(text)
+    folder = f"--config-dir={tmp_path}/conf"
+    call(folder, "problem=mine", *RUN, f"hydra.run.dir={tmp_path}/run")
+    assert trained(tmp_path / "run")["problem"] == "poisson"
