@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,9 +15,9 @@ from pinnderiv.equations.text.expression import atoms
 from pinnderiv.errors import ConfigurationError, PinnderivError
 from pinnderiv.problems.conditions import Field
 from pinnderiv.problems.entries import finite
+from pinnderiv.problems.predicates import Predicate, read_predicate
 
 T = TypeVar("T")
-_COMPARISON = re.compile(r"(<=|>=|<|>)")
 
 
 def names_in(text: str, known: Iterable[str]) -> set[str]:
@@ -113,25 +113,16 @@ class Texts:
             ]
         return parts[0] if len(parts) == 1 else Stacked(tuple(parts))
 
-    def predicate(self, path: str, text: Any) -> Callable[[Tensor], Tensor]:
-        """Where comparisons such as ``x > 0.5 and y <= 1`` hold, (N, D) -> bool (N,)."""
+    def predicate(self, path: str, text: Any) -> Predicate:
+        """Where a text such as ``x > 0.5 and not y > 1`` holds, (N, D) -> bool (N,)."""
         if not isinstance(text, str):
             raise ConfigurationError(f"{path} must be text such as 'x > 0.5'; got {text!r}")
-        either = []
-        for alternative in re.split(r"\bor\b", text):
-            every = []
-            for comparison in re.split(r"\band\b", alternative):
-                parts = _COMPARISON.split(comparison)
-                if len(parts) < 3:
-                    raise ConfigurationError(
-                        f"{path} must be made of comparisons (<, <=, >, >=) joined by 'and' and "
-                        f"'or', such as 'x > 0.5 and y <= 1'; got {text!r}"
-                    )
-                sides = [self.field(path, side.strip()) for side in parts[0::2]]
-                for left, sign, right in zip(sides, parts[1::2], sides[1:], strict=False):
-                    every.append((left, sign, right))
-            either.append(tuple(every))
-        return Predicate(text, tuple(either))
+        try:
+            return read_predicate(text, lambda side: self.field(path, side))
+        except ConfigurationError:
+            raise
+        except PinnderivError as error:
+            raise ConfigurationError(f"{path}: {error}") from error
 
     def _parsed(self, path: str, text: str) -> TextField:
         try:
@@ -167,27 +158,3 @@ class Stacked:
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.cat([part(x) for part in self.parts], dim=-1)
-
-
-@dataclass(frozen=True)
-class Predicate:
-    """Comparisons joined by "and" and "or".
-
-    Attributes:
-        text: as it was written.
-        either: for each alternative its comparisons: left, sign, right.
-    """
-
-    text: str
-    either: tuple[tuple[tuple[Field, str, Field], ...], ...]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        found = torch.zeros_like(x[..., 0], dtype=torch.bool)
-        for every in self.either:
-            here = torch.ones_like(found)
-            for left, sign, right in every:
-                gap = (left(x) - right(x))[..., 0]
-                holds = {"<": gap < 0, "<=": gap <= 0, ">": gap > 0, ">=": gap >= 0}[sign]
-                here = here & holds
-            found = found | here
-        return found

@@ -138,8 +138,8 @@ PLANE = {
         equation: laplacian(u) = 2
         exact: x**2 + y
         conditions:
-          inlet: {piece: x_min, where: y > 0.5 and y <= 0.75, value: y}
-          rest: {kind: neumann, piece: x_min, where: y <= 0.5 or y > 0.75, value: 0}
+          inlet: {piece: x_min, where: 0.5 < y <= 3/4, value: y}
+          rest: {kind: neumann, piece: x_min, where: not (y > 0.5 and y <= 3/4), value: 0}
           others: {piece: boundary, where: x > 0, value: x**2 + y}
     """,
     "coordinates of other names": """

@@ -107,7 +107,7 @@ def test_a_problem_in_time(message: str, changes: dict[str, Any]) -> None:
         ("a.weight must not be negative", {"value": 0, "weight": -1}),
         ("a.weight must be a finite number", {"value": 0, "weight": "heavy"}),
         ("a.output cannot be 'w'", {"value": 0, "output": "w"}),
-        ("a.where must be made of comparisons", {"value": 0, "where": "x == 0"}),
+        ("a.where: here is no comparison", {"value": 0, "where": "x == 0"}),
         ("is empty", {"value": 0, "where": "x > 5"}),
         ("a lacks alpha", {"kind": "robin", "value": 0}),
         ("a.axis cannot be 'y'", {"kind": "periodic", "axis": "y"}),
