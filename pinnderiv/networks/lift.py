@@ -173,9 +173,11 @@ class _ByTerm(nn.Module):
         parts = []
         for function, chosen in zip(self.functions, self.terms, strict=True):
             own = points[:, chosen]
-            parts.append(function(own.reshape(-1, flat.shape[-1])).reshape(*own.shape[:2], -1))
+            values = function(own.reshape(-1, flat.shape[-1]))
+            # named, since of no points at all the sizes cannot be inferred
+            parts.append(values.reshape(*own.shape[:2], values.shape[-1]))
         found = torch.cat(parts, dim=1)[:, self.order]
-        return found.reshape(len(flat), -1)
+        return found.reshape(len(flat), found.shape[-1])
 
 
 # A term is sign · ∏_axes (offset + slope · s) · data(x · keep + fixed).

@@ -289,3 +289,14 @@ def test_no_points_have_no_values() -> None:
     lift = TransfiniteLift((0.0, 0.0), (1.0, 2.0), lambda x: x.prod(-1, keepdim=True))
     assert lift(torch.rand(0, 2)).shape == (0, 1)
     assert lift(torch.rand(3, 0, 2)).shape == (3, 0, 1)
+
+
+def test_values_by_wall_at_no_points_are_none() -> None:
+    lift = TransfiniteLift(
+        [0.0, 0.0],
+        [1.0, 1.0],
+        {(0, 0): lambda x: x[:, 1:], (0, 1): lambda x: x[:, 1:] + 0, None: lambda x: 0 * x[:, 1:]},
+        time_axis=1,
+        time_order=1,
+    )
+    assert lift(torch.zeros(0, 2)).shape == (0, 1)
