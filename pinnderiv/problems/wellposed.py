@@ -15,7 +15,7 @@ from pinnderiv.problems.conditions import (
     Relation,
 )
 
-_INITIAL, _BOUNDARY = "initial", "boundary"
+_INITIAL, _FINAL, _BOUNDARY = "initial", "final", "boundary"
 # Measures of pieces may be estimates.
 _ENOUGH = 0.98
 
@@ -84,6 +84,10 @@ def _check_time(
     about = [each for each in conditions if _about(each, index)]
     at_start = [each for each in about if domain.root(each.piece) == _INITIAL]
     given = {each.partial.count(axis) for each in at_start if isinstance(each, Condition)}
+    # what is known at the end counts as well: an equation may run backwards in time
+    at_end = sum(domain.root(each.piece) == _FINAL for each in about)
+    if at_end and len(given) + at_end >= order:
+        return
     if any(isinstance(each, Relation) for each in at_start):
         return
     if any(isinstance(each, PeriodicCondition) and each.axis == axis for each in about):
@@ -134,7 +138,10 @@ class _Boundary:
                     self._check_sides(name, orders[name])
         elif orders:
             self._check_pieces(max(orders.values()))
-        if not self.conditions and any(self.equation.order(name) for name in self.axes):
+        # what is carried along streamlines needs no values where these do not cross the boundary
+        carried = self.domain.time_axis is not None and max(orders.values(), default=0) <= 1
+        needed = any(self.equation.order(name) for name in self.axes) and not carried
+        if not self.conditions and needed:
             raise ConfigurationError(
                 "there is no condition on the boundary: add one under conditions, such as "
                 "{walls: {piece: boundary, value: 0}}"

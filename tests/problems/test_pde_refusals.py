@@ -289,3 +289,24 @@ def test_a_warning_of_an_exact_solution_that_is_none(
     caplog.clear()
     pde_problem(**{**HEAT, "exact": "0"})
     assert not caplog.text
+
+
+def test_what_is_known_at_the_end_stands_for_what_is_not_at_the_start() -> None:
+    backwards = {"walls": {"value": 0}, "payoff": {"piece": "final", "value": "max(x, 0.5)"}}
+    pde_problem(**{**HEAT, "equation": "u_t = -u_xx", "conditions": backwards})
+    waves = {"walls": {"value": 0}, "start": {"kind": "initial", "value": 0}}
+    refused("no condition for u_t at the start", HEAT, equation="u_tt = u_xx", conditions=waves)
+    pde_problem(
+        **{**HEAT, "equation": "u_tt = u_xx", "conditions": {**waves, "end": backwards["payoff"]}}
+    )
+
+
+def test_what_is_carried_round_needs_no_value_on_the_boundary() -> None:
+    carried = {
+        "coordinates": ["x", "y", "t"],
+        "time": [0, 1],
+        "domain": {"ball": {"radius": 1}},
+        "conditions": START,
+    }
+    pde_problem(**carried, equation="u_t - y*u_x + x*u_y = 0")
+    refused("no condition for u on the piece sphere", carried, equation="u_t = laplacian(u)")
