@@ -20,6 +20,7 @@ from pinnderiv.domains import (
     Polygon,
     SpaceTime,
 )
+from pinnderiv.domains.shape import BOUNDARY
 from pinnderiv.errors import ConfigurationError, PinnderivError
 from pinnderiv.problems.entries import Entry, readable, sequence, unknown_key
 from pinnderiv.problems.texts import Texts
@@ -52,11 +53,24 @@ def domain_of(values: Any, time: Any, texts: Texts, folder: Path) -> Domain:
     Raises:
         ConfigurationError: a shape is not known, or its numbers make none.
     """
-    return shape_of("domain", values, time, texts, folder)
+    return shape_of("domain", values, time, texts, folder)[0]
 
 
-def shape_of(path: str, values: Any, time: Any, texts: Texts, folder: Path) -> Domain:
+def shape_of(
+    path: str,
+    values: Any,
+    time: Any,
+    texts: Texts,
+    folder: Path,
+    around: Domain | None = None,
+) -> tuple[Domain, str]:
     """The shape that stands at ``path`` of a problem file, over the time of the problem.
+
+    Args:
+        around: the domain of the problem; the box around it cuts off a half-space.
+
+    Returns:
+        The shape, and the piece of its boundary that is meant: all of it, or its plane.
 
     Raises:
         ConfigurationError: see :func:`domain_of`.
@@ -68,10 +82,15 @@ def shape_of(path: str, values: Any, time: Any, texts: Texts, folder: Path) -> D
             f"{path} has {space.dim} dimensions, and the coordinates of space are "
             f"{', '.join(spatial)}"
         )
+    piece = BOUNDARY
+    if around is not None and isinstance(space, HalfSpace):
+        inner = around.space if isinstance(around, SpaceTime) else around
+        space = _built(path, lambda: space & Box(inner.lower, inner.upper))
+        piece = space.pieces[0]
     if time is None:
-        return space
+        return space, piece
     start_end = texts.numbers("time", time)
-    return _built("time", lambda: SpaceTime(space, start_end))
+    return _built("time", lambda: SpaceTime(space, start_end)), piece
 
 
 class _Shapes:

@@ -77,7 +77,7 @@ class Setting:
     values: Mapping[str, Any]
     solution: Field | None
     folder: Path
-    shape: Callable[[str, Any], Domain]
+    shape: Callable[[str, Any], tuple[Domain, str]]
 
 
 def conditions_of(entries: Any, setting: Setting) -> tuple[AnyCondition, ...]:
@@ -269,8 +269,8 @@ class _Reader:
 
     def _interface(self) -> list[AnyCondition]:
         equation, with_normals = self._equation()
-        surface = self.setting.shape(self.entry.at("shape"), self.entry.get("shape"))
-        probes = surface.sample_piece(BOUNDARY, SobolSampler(0), _PROBES)
+        surface, piece = self.setting.shape(self.entry.at("shape"), self.entry.get("shape"))
+        probes = surface.sample_piece(piece, SobolSampler(0), _PROBES)
         outside = int((~self.setting.domain.contains(probes)).sum())
         if outside and self.entry.get("where") is None:
             raise ConfigurationError(
@@ -278,13 +278,12 @@ class _Reader:
                 "outside the domain, where nothing is solved: make it smaller, or leave them out "
                 "with where"
             )
-        piece = BOUNDARY
         if self.entry.get("where") is not None:
             predicate = self.setting.texts.predicate(
                 self.entry.at("where"), self.entry.get("where")
             )
-            piece = self._new_name(surface.names)
-            surface = surface.piece_where(piece, BOUNDARY, predicate)
+            whole, piece = piece, self._new_name(surface.names)
+            surface = surface.piece_where(piece, whole, predicate)
         return [
             Relation(
                 self.name,

@@ -88,7 +88,7 @@ def pde_problem(
         values=values,
         solution=solution,
         folder=here,
-        shape=lambda path, given: shape_of(path, given, time, texts, here),
+        shape=lambda path, given: shape_of(path, given, time, texts, here, space_time),
     )
     found = conditions_of({} if conditions is None else conditions, setting)
     # conditions that hold on a part of a piece have added it

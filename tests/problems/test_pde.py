@@ -90,3 +90,29 @@ def test_what_can_be_built_in_is(name: str) -> None:
     ansatz = Ansatz(case, partial(MLP, width=8, depth=2), "auto")
     left = {each.name for each in ansatz.conditions}
     assert {each.name for each in case.conditions} - left == BUILT_IN[name]
+
+
+@pytest.mark.parametrize("time", [None, [0, 1]])
+def test_an_interface_may_be_a_plane(time: list[float] | None) -> None:
+    columns = ["x", "y", *(["t"] if time else [])]
+    problem = pde_problem(
+        coordinates=columns,
+        time=time,
+        outputs=["u", "v"],
+        domain={"box": {"lower": [0, 0], "upper": [2, 1]}},
+        equation=["laplacian(u) = 0", "laplacian(v) = 0"],
+        conditions={
+            "walls": {"output": "u", "value": 0},
+            "others": {"output": "v", "value": 0},
+            "join": {
+                "kind": "interface",
+                "shape": {"half_space": {"point": [0.5, 0], "normal": [1, 0]}},
+                "equation": ["u = v", "u_n = v_n"],
+            },
+        },
+    )
+    (join,) = [each for each in problem.conditions if each.name == "join"]
+    assert join.surface is not None
+    points = join.surface.sample_piece(join.piece, SobolSampler(0), 40)
+    assert (points[:, 0] == 0.5).all() and problem.domain.contains(points).all()
+    assert (join.surface.normals(join.piece, points)[:, 0] == 1).all()
