@@ -1,22 +1,21 @@
-"""Finds the band of frequencies of a random-feature network, out of the residual alone."""
+"""Finds where the frequencies of a random-feature network lie, judged by the residual alone."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import RandomFeatureNetwork
 from pinnderiv.training.collocation import Points
 from pinnderiv.training.loss_objective import LossObjective, loss_of_run
 from pinnderiv.training.objective import Evaluation, Objective
+from pinnderiv.training.optimisers.feature_bands import Band, FeatureBands, tones_of_data
 from pinnderiv.training.optimisers.least_squares import minimum_norm
 from pinnderiv.training.optimisers.linear_part import LinearPart, take
 from pinnderiv.training.optimisers.optimiser import Optimiser, StepReport
@@ -34,11 +33,14 @@ _REFINEMENT = (0.7, 1.4)
 _WIDENING = (1.0, 1.25, 1.6)
 # The axes that are not being searched, before anything is known of them: a third of a wave.
 _SMOOTH = 1.0
+# Around tones of the data: for solutions made of these very waves, and of others near them.
+_SPREADS = (0.01, 0.1, 1.0)
+_SPREAD_REFINEMENT = (0.3, 3.0)
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """What one scale gives: the share left at points kept back, and what led there."""
+    """What one band gives: the share left at points kept back, and what led there."""
 
     left: float
     coefficients: Tensor
@@ -54,9 +56,15 @@ class FeatureSearch(Optimiser):
     ½, … is climbed by all axes together, and by each alone while the others are smooth; then by
     each axis from the best so far; then in smaller steps; and last with all features and wider
     bands, as long as these leave less. One step of the optimiser is one trial, and the network
-    always has the best scale so far. Nothing but the equation, its source and the conditions
+    always has the best band so far. Nothing but the equation, its source and the conditions
     enters. Waves too short for the points are not tried. A trial that by the pace of those before
     would go beyond the time of the phase is not begun.
+
+    Where the conditions are terms of the loss, the features are u itself, and much of u oscillates
+    as what is given does: initial values, say, of twelve half-waves along x and two along y. One
+    axis at a time would miss what helps only together. So the frequencies of the source and of the
+    values are found (:func:`find_tones`), and bands around these are tried too. A network
+    that is multiplied by a factor of zeros on the walls, as with hard constraints, has others.
 
     Args:
         features: how many of the network's features a trial uses.
@@ -115,7 +123,9 @@ class FeatureSearch(Optimiser):
         self._pace: Pace | None = None
         self._best = float("inf")
         self._outdated = False
-        self._base = self._winner = self._network.scale.detach().clone()
+        self._bands = FeatureBands(self._network)
+        self._looked = False
+        self._base = self._winner = Band(tuple(self._network.scale.tolist()))
         self._stage = self._tried = self._climbs = 0
 
     def points_changed(self) -> None:
@@ -128,6 +138,7 @@ class FeatureSearch(Optimiser):
         if self._linear.nothing_left(objective.collocation.points):
             note = "feature_search: the boundary values alone solve the equation, to rounding"
             return self._report(objective, note)
+        self._look_for_tones(objective)
         candidates, whole = self._stages()[self._stage]
         if self._too_long(objective.collocation.points, whole):
             return self._report(objective, f"{self._note()} (there was no time for larger trials)")
@@ -138,13 +149,13 @@ class FeatureSearch(Optimiser):
             self._compare(objective, self._winner, whole)
         self._outdated = False
         self._compare(objective, candidates[self._tried], whole)
-        self._set_scale(self._winner)
+        self._bands.put(self._winner)
         self._tried += 1
         if self._tried == len(candidates):
             # the candidates of a stage are all made from the scale that it began with
-            higher = whole and torch.equal(self._winner, candidates[-1])
+            higher = whole and len(candidates) > 1 and self._winner == candidates[-1]
             self._base, self._tried = self._winner, 0
-            if higher and float(self._base.max()) < self.ladder[-1]:
+            if higher and max(self._base.scale) < self.ladder[-1]:
                 self._climbs += 1  # some of the features had judged for a band too narrow
             else:
                 self._stage += 1
@@ -154,12 +165,24 @@ class FeatureSearch(Optimiser):
         done = self._stage == len(self._stages()) or good
         return self._report(objective, self._note() if done else "")
 
-    def _compare(self, objective: LossObjective, scale: Tensor, whole: bool) -> None:
-        """Tries a scale; keeps it, and its solution, where it leaves less than the best so far."""
-        found = self._try(objective.collocation.points, scale, whole)
+    def _look_for_tones(self, objective: LossObjective) -> None:
+        """Once, before the first trial."""
+        if self._looked:
+            return
+        self._looked = True
+        each_axis = len(self._base.scale) == objective.loss.problem.domain.dim
+        all_axes = bool((self._bands.drawn != 0.0).all())
+        if each_axis and all_axes and not objective.collocation.ansatz.hard:
+            points = objective.collocation.points
+            tones = tones_of_data(self._linear, points, self.ladder[-1])
+            self._bands.tones = tones.to(self._bands.drawn)
+
+    def _compare(self, objective: LossObjective, band: Band, whole: bool) -> None:
+        """Tries a band; keeps it, and its solution, where it leaves less than the best so far."""
+        found = self._try(objective.collocation.points, band, whole)
         if found is None or not found.left < self._best:
             return
-        self._best, self._winner = found.left, scale
+        self._best, self._winner = found.left, band
         self._linear.set_coefficients(self._linear.padded(found.coefficients))
         gradient = torch.zeros_like(objective.vector())  # a search has no use for it
         self._here = Evaluation(found.loss, found.terms, gradient)
@@ -190,9 +213,7 @@ class FeatureSearch(Optimiser):
                 "feature_search: no scale gave a finite solution; check the source and the "
                 "conditions for numbers that are not finite"
             )
-        each = [f"{value:.3g}" for value in self._winner.tolist()]
-        scales = each[0] if len(set(each)) == 1 else ", ".join(each)
-        note = f"feature_search: scale ({scales}) leaves {self._best:.1e} of the right-hand side"
+        note = f"feature_search: {self._winner} leaves {self._best:.1e} of the right-hand side"
         if self._best <= 0.1:
             return note
         return (
@@ -200,33 +221,53 @@ class FeatureSearch(Optimiser):
             "network.orders=[1,2]"
         )
 
-    def _stages(self) -> list[tuple[list[Tensor], bool]]:
+    def _stages(self) -> list[tuple[list[Band], bool]]:
         """Each stage's candidates, made from the present base; and whether all features enter."""
-        axes = range(len(self._base)) if len(self._base) <= self.max_axes else ()
-        smooth = torch.full_like(self._base, _SMOOTH)
-        first = [torch.full_like(self._base, rung) for rung in self.ladder]
+        here, count = self._base, len(self._base.scale)
+        axes = list(range(count)) if count <= self.max_axes else []
+        first = [Band.even(rung, count) for rung in self.ladder]
         if len(axes) > 1:
-            first += [_with(smooth, axis, rung) for axis in axes for rung in self.ladder]
+            smooth = Band.even(_SMOOTH, count)
+            first += [smooth.along(axis, rung) for axis in axes for rung in self.ladder]
         stages = [(first, False)]
+        if len(self._bands.tones):
+            stages.append((self._around_tones(), False))
+        if here.spread is not None:
+            axes = [axis for axis in axes if axis in self._bands.free]
         for values in (None, _REFINEMENT):
             for axis in axes:
-                here = float(self._base[axis])
-                rungs = self.ladder if values is None else [factor * here for factor in values]
-                stages.append(([_with(self._base, axis, rung) for rung in rungs], False))
-        if not axes:
-            stages.append(([self._base * factor for factor in _REFINEMENT], False))
-        stages.append(([self._base * factor for factor in _WIDENING], True))
+                own = here.scale[axis]
+                rungs = self.ladder if values is None else [factor * own for factor in values]
+                stages.append(([here.along(axis, rung) for rung in rungs], False))
+        if here.spread is not None:
+            spreads = [factor * here.spread for factor in _SPREAD_REFINEMENT]
+            stages.append(([replace(here, spread=each) for each in spreads], False))
+        elif not axes:
+            stages.append(([here.wider(factor) for factor in _REFINEMENT], False))
+        fixed = here.spread is not None and not self._bands.free
+        stages.append(([here] if fixed else [here.wider(factor) for factor in _WIDENING], True))
         return stages
 
-    def _try(self, points: Points, scale: Tensor, whole: bool) -> _Trial | None:
-        """Solves with one scale; None where there is no finite solution, or one of no meaning."""
+    def _around_tones(self) -> list[Band]:
+        """Bands around the data's frequencies, each with the whole ladder on the other axes."""
+        found = []
+        for spread in _SPREADS:
+            for rung in self.ladder if self._bands.free else [_SMOOTH]:
+                band = Band.even(_SMOOTH, len(self._base.scale), spread)
+                for axis in self._bands.free:
+                    band = band.along(axis, rung)
+                found.append(band)
+        return found
+
+    def _try(self, points: Points, band: Band, whole: bool) -> _Trial | None:
+        """Solves with one band; None where there is no finite solution, or one of no meaning."""
         count = self._count(whole)
         few = take(points, _ROWS_PER_FEATURE * count)
-        if not self._resolved(scale, len(few.interior)):
+        if not self._resolved(band, len(few.interior)):
             return None
-        self._set_scale(scale)
+        self._bands.put(band)
         began = time.perf_counter()
-        with self._narrowed(count):
+        with self._bands.narrowed(count):
             matrix, target = self._linear.matrix(few), self._linear.target(few)
         made = time.perf_counter()
         kept_back = self._linear.every(_JUDGE, few)
@@ -242,41 +283,27 @@ class FeatureSearch(Optimiser):
         terms = self._linear.terms(residual, few)
         return _Trial(left, found, residual.square().sum(), terms)
 
-    def _resolved(self, scale: Tensor, interior: int) -> bool:
-        """Whether points that are solved with lie close enough for waves of that scale.
+    def _resolved(self, band: Band, interior: int) -> bool:
+        """Whether points that are solved with lie close enough for all waves of a band.
 
         Between points that do not, a residual that vanishes at them says nothing: neither the
         solution nor the points kept back beside them would see it.
         """
-        half_waves = (2 * scale / math.pi).clamp(min=1.0).sort(descending=True).values
+        half_waves = 2 * self._bands.reach(band) / math.pi
+        half_waves = half_waves.clamp(min=1.0).sort(descending=True).values
         # features of few coordinates each have waves in those alone
-        together = int((self._network.hidden.weight != 0).sum(dim=1).max())
+        together = int((self._bands.drawn != 0).sum(dim=1).max())
         wanted = _POINTS_PER_HALF_WAVE ** int((half_waves > 1.0).sum().clamp(max=together))
         return interior * (_JUDGE - 1) / _JUDGE >= wanted * float(half_waves[:together].prod())
-
-    @contextmanager
-    def _narrowed(self, count: int) -> Iterator[None]:
-        """The network with its first features alone."""
-        hidden = self._network.hidden
-        few = nn.Linear(1, 1).to(hidden.weight)
-        few.weight = nn.Parameter(hidden.weight.detach()[:count])
-        few.bias = nn.Parameter(hidden.bias.detach()[:count])
-        self._network.hidden = few
-        try:
-            yield
-        finally:
-            self._network.hidden = hidden
-
-    def _set_scale(self, scale: Tensor) -> None:
-        with torch.no_grad():
-            self._network.scale.copy_(scale)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "best": self._best,
             "outdated": self._outdated,
-            "base": self._base,
-            "winner": self._winner,
+            "base": self._base.state(),
+            "winner": self._winner.state(),
+            "bands": self._bands.state_dict(),
+            "looked": self._looked,
             "stage": self._stage,
             "tried": self._tried,
             "climbs": self._climbs,
@@ -286,15 +313,10 @@ class FeatureSearch(Optimiser):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._best = float(state["best"])
         self._outdated = bool(state.get("outdated", False))
-        self._base, self._winner = state["base"], state["winner"]
+        self._base, self._winner = Band.of(state["base"]), Band.of(state["winner"])
+        self._bands.load_state_dict(state.get("bands", {}))
+        self._looked = bool(state.get("looked", True))
         self._stage, self._tried = int(state["stage"]), int(state["tried"])
         self._climbs = int(state.get("climbs", 0))
         here = state["here"]
         self._here = None if here is None else Evaluation.from_state(here)
-
-
-def _with(scale: Tensor, axis: int, value: float) -> Tensor:
-    """``scale`` with another value on one axis."""
-    changed = scale.clone()
-    changed[axis] = value
-    return changed

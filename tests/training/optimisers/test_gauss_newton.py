@@ -137,68 +137,6 @@ def test_a_source_that_is_not_finite_ends_in_a_note(objective) -> None:
     assert bool(torch.isfinite(made.vector()).all())
 
 
-def test_the_search_finds_frequencies_by_itself(objective, relative_l2) -> None:
-    def network(inputs: int, outputs: int) -> RandomFeatureNetwork:
-        return RandomFeatureNetwork(inputs, outputs, 200, scale=0.5)
-
-    # half-waves: twelve along x, one along y; in scaled units 6π and π/2
-    made = objective("poisson", network, points=600, frequencies=[[12, 1]], amplitudes=[1.0])
-    search, solve = FeatureSearch(features=100), VariableProjection()
-    search.begin(made)
-    trials = 1
-    while not search.step(made).stalled:
-        trials += 1
-    assert 10 < trials < 200
-    scale = made.loss.network.get_parameter("constraint.network.network.scale").detach()
-    assert 15 < float(scale[0]) < 50 and float(scale[1]) < 8
-    solve.begin(made)
-    solve.step(made)
-    assert relative_l2(made) < 1e-4
-
-
-def test_a_search_that_is_resumed_tries_what_comes_next(objective) -> None:
-    made = objective("wave", points=120)
-    first, second = FeatureSearch(features=30), FeatureSearch(features=30)
-    first.begin(made)
-    for _ in range(5):
-        first.step(made)
-    saved, vector = first.state_dict(), made.vector()
-    expected = [float(first.step(made).evaluation.loss) for _ in range(5)]
-    made.set_vector(vector)
-    second.begin(made)
-    second.load_state_dict(saved)
-    assert [float(second.step(made).evaluation.loss) for _ in range(5)] == expected
-
-
-def test_a_search_measures_its_best_scale_anew_at_other_points(objective) -> None:
-    made, search = objective("poisson"), FeatureSearch(features=30)
-    search.begin(made)
-    for _ in range(8):
-        search.step(made)
-    before = search.state_dict()
-    made.collocation.resample(made.loss.equation_residual)
-    search.points_changed()
-    report, after = search.step(made), search.state_dict()
-
-    fresh = FeatureSearch(features=30)
-    fresh.begin(made)
-    shares = []
-    for scale in (before["winner"], torch.full_like(before["winner"], search.ladder[8])):
-        fresh._best = float("inf")
-        fresh._compare(made, scale, whole=False)
-        shares.append(fresh._best)
-    assert after["best"] == min(shares) != before["best"]
-    assert after["tried"] == before["tried"] + 1 and not after["outdated"]
-    # what it says of the loss is of these points, too
-    fresh._compare(made, after["winner"], whole=False)
-    assert float(report.evaluation.loss) == float(fresh._here.loss)
-
-
-def test_a_search_needs_random_features(objective) -> None:
-    with pytest.raises(ConfigurationError, match="random_features"):
-        FeatureSearch().begin(objective("heat", mlp))
-
-
 @pytest.mark.parametrize(
     "make",
     [
