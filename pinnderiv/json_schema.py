@@ -98,6 +98,11 @@ def problem_schema() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": [each.name for each in fields if each.default is MISSING],
+        # what is in time alone has no shape in space
+        "anyOf": [
+            {"required": ["domain"]},
+            {"required": ["time"], "properties": {"coordinates": {"const": ["t"]}}},
+        ],
         "properties": {
             each.name: _OF_FIELD.get(each.name) or _TYPES[hints[each.name]] for each in fields
         },

@@ -97,10 +97,17 @@ def read_problem(path: Path) -> Any:
         if key not in known:
             raise ConfigurationError(f"'{path}': {unknown_key(f'problem.{key}', known)}")
     for key in ("coordinates", "domain", "equation"):
-        if values.get(key) in (None, "???"):
-            raise ConfigurationError(
-                f"'{path}' lacks {key}: docs/problems.md shows what it can hold"
+        if values.get(key) not in (None, "???"):
+            continue
+        what = "docs/problems.md shows what it can hold"
+        if key == "domain":
+            if values["coordinates"] in ("t", ["t"]):
+                continue
+            what = (
+                "the shape that the coordinates of space lie in, such as {interval: [0, 1]}. Only "
+                "a problem in t alone has none"
             )
+        raise ConfigurationError(f"'{path}' lacks {key}: {what}")
     for key, kind, what in _SHAPES:
         if values.get(key) is not None and not isinstance(values[key], kind):
             raise ConfigurationError(f"'{path}': {key} must be {what}; got {values[key]!r}")

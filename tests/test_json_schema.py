@@ -132,6 +132,14 @@ def test_what_is_none_does_not(changes: dict[str, Any]) -> None:
     assert not fits({**HEAT, **changes}, SCHEMA)
 
 
+def test_only_what_is_in_time_alone_has_no_domain() -> None:
+    without = {key: each for key, each in HEAT.items() if key != "domain"}
+    assert not fits(without, SCHEMA)
+    assert fits({**without, "coordinates": ["t"]}, SCHEMA)
+    del without["time"]
+    assert not fits({**without, "coordinates": ["t"]}, SCHEMA)
+
+
 def test_the_file_is_the_generated_one() -> None:
     stored = json.loads((ROOT / "docs/problem.schema.json").read_text(encoding="utf-8"))
     assert stored == SCHEMA, "python -m pinnderiv.json_schema > docs/problem.schema.json"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
@@ -26,6 +27,14 @@ exact: exp(-nu*t)*sin(x)
 conditions:
   ends: {value: 0}
   start: {kind: initial, value: sin(x)}
+"""
+IN_TIME = """
+coordinates: [t]
+time: [0, 1]
+parameters: {k: 4.0}
+equation: u_tt + k*u = 0
+exact: sin(2*t)
+conditions: {start: {kind: initial, value: 0}, goal: {piece: final, value: sin(2)}}
 """
 SMALL = ["network.width=6", "network.depth=1", "sampler.points.interior=16"]
 QUIET = ["monitor=plain", "monitor.figures=false", "optimiser=adam", "training.max_seconds=null"]
@@ -80,7 +89,10 @@ def call(
         ("lacks coordinates", ""),
         ("lacks coordinates", "# nothing\n"),
         ("lacks equation", HEAT.replace("equation: u_t = nu*u_xx", "equation:")),
-        ("lacks domain", "coordinates: [x]\nequation: u_x = 0\n"),
+        ("lacks domain: .* Only a problem in t alone", "coordinates: [x]\nequation: u_x = 0\n"),
+        ("lacks domain: the shape", HEAT.replace("domain: {interval: [0, pi]}\n", "")),
+        ("coordinates must be a list of names", "coordinates: t\ntime: [0, 1]\nequation: u_t\n"),
+        ("lacks equation", "coordinates: [t]\ntime: [0, 1]\n"),
         ("must be a mapping", "- a\n- b\n"),
         ("line 2, column 2 is no YAML", "a: [1, 2\nb: }"),
         ("line 2, column 1 is no YAML: .*cannot start", "a:\n\t- b"),
@@ -221,6 +233,24 @@ def test_a_file_is_trained_evaluated_and_resumed(
     call("mode=evaluate", f"run={tmp_path}/run", "evaluate.quantities=[u,u_x]")
     call(f"resume={tmp_path}/run", "training.max_steps=4")
     assert trained(tmp_path / "run")["steps"] == 4
+
+
+def test_an_equation_in_time_alone(
+    write: Callable[..., Path], call: Callable[..., str], tmp_path: Path
+) -> None:
+    write(IN_TIME, "swing.yaml")
+    out, more = f"hydra.run.dir={tmp_path}/run", ["monitor.figures=true", "sampler.points.goal=1"]
+    call("problem=swing.yaml", *RUN, *more, "problem.parameters.k=4", out)
+    found = trained(tmp_path / "run")
+    assert (found["coordinates"], found["constraint"], found["points"]) == (["t"], "hard", 16)
+    assert (tmp_path / "run/solution.png").exists()
+    call("mode=evaluate", f"run={tmp_path}/run", "evaluate.quantities=[u,u_tt]", "evaluate.grid=3")
+    with np.load(tmp_path / "run/evaluation.npz") as table:
+        np.testing.assert_allclose(table["u"][[0, 2]], [0, np.sin(2)], atol=1e-12)
+    call(f"resume={tmp_path}/run", "training.max_steps=4")
+    assert trained(tmp_path / "run")["steps"] == 4
+    call("problem=swing.yaml", *RUN, "constraint=soft", f"hydra.run.dir={tmp_path}/soft")
+    assert set(trained(tmp_path / "soft")["loss_terms"]) == {"equation", "start", "goal"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -17,6 +17,7 @@ from pinnderiv.domains.samplers import (
     UniformSampler,
 )
 from pinnderiv.domains.spacetime import SpaceTime
+from pinnderiv.domains.time_interval import TimeInterval
 
 __all__ = [
     "Domain",
@@ -33,6 +34,7 @@ __all__ = [
     "Intersection",
     "Difference",
     "SpaceTime",
+    "TimeInterval",
     "Sampler",
     "UniformSampler",
     "LatinHypercubeSampler",

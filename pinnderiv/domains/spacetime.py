@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from pinnderiv.domains.domain import Domain
 from pinnderiv.domains.shape import like
+from pinnderiv.domains.time_interval import check_duration
 from pinnderiv.errors import ArgumentError
 
 _ENDS = ("initial", "final")
@@ -34,27 +36,28 @@ class SpaceTime(Domain):
 
     def __init__(self, space: Domain, duration: Sequence[float]) -> None:
         if space.time_axis is not None:
-            raise ArgumentError("space must be a domain without time; got a SpaceTime.")
-        try:
-            start, end = (float(value) for value in duration)
-        except (TypeError, ValueError) as error:
             raise ArgumentError(
-                "duration must be two numbers, the start and the end of time, such as "
-                f"[0.0, 1.0]; got {duration!r}."
-            ) from error
-        if not (math.isfinite(start) and math.isfinite(end) and start < end):
-            raise ArgumentError(
-                f"duration must start before it ends, both finite; got {start:g} to {end:g}."
+                f"space must be a domain without time; got a {type(space).__name__}."
             )
+        self.duration = check_duration(duration)
         if not all(map(math.isfinite, (*space.lower, *space.upper))):
             raise ArgumentError(
                 f"space must be bounded; got {space!r}. Intersect it with a box first."
             )
         self.space = space
-        self.duration = (start, end)
 
     def __repr__(self) -> str:
         return f"SpaceTime({self.space!r}, duration={list(self.duration)})"
+
+    def during(self, start: float, end: float) -> Self:
+        """The same space over other times, with all names.
+
+        Raises:
+            ArgumentError: they are not two finite numbers in rising order.
+        """
+        made = self._copy()
+        made.duration = check_duration((start, end))
+        return made
 
     @property
     def lower(self) -> tuple[float, ...]:

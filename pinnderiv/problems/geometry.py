@@ -19,8 +19,10 @@ from pinnderiv.domains import (
     PointCloud,
     Polygon,
     SpaceTime,
+    TimeInterval,
 )
 from pinnderiv.domains.shape import BOUNDARY
+from pinnderiv.domains.time_interval import check_duration
 from pinnderiv.errors import ConfigurationError, PinnderivError
 from pinnderiv.problems.entries import Entry, readable, sequence, unknown_key
 from pinnderiv.problems.texts import Texts
@@ -45,14 +47,31 @@ def domain_of(values: Any, time: Any, texts: Texts, folder: Path) -> Domain:
     """The domain that ``domain:`` and ``time:`` of a problem file describe.
 
     Args:
-        values: what stands under ``domain``: one shape, such as ``{box: {lower: …, upper: …}}``.
+        values: what stands under ``domain``: one shape, such as ``{box: {lower: …, upper: …}}``;
+            None where time is the only coordinate.
         time: ``[start, end]``, or None.
         texts: reads numbers; its coordinates are those of the problem.
         folder: where the names of files begin.
 
     Raises:
-        ConfigurationError: a shape is not known, or its numbers make none.
+        ConfigurationError: a shape is not known, or its numbers make none; or there is none and
+            there are coordinates of space, or the other way round.
     """
+    spatial = _spatial(texts, time)
+    if spatial and values is None:
+        raise ConfigurationError(
+            f"domain is missing: the problem has coordinates of space ({', '.join(spatial)}), and "
+            "domain is the shape that they lie in, such as {interval: [0, 1]}. Only a problem in t "
+            "alone has none"
+        )
+    if not spatial:
+        if values is not None:
+            raise ConfigurationError(
+                "domain is a shape in space, and t is the only coordinate: remove domain, since "
+                "time: [start, end] says where the equation holds, or add a coordinate of space"
+            )
+        start_end = texts.numbers("time", time)
+        return _built("time", lambda: TimeInterval(*check_duration(start_end)))
     return shape_of("domain", values, time, texts, folder)[0]
 
 
@@ -75,7 +94,9 @@ def shape_of(
     Raises:
         ConfigurationError: see :func:`domain_of`.
     """
-    spatial = tuple(name for name in texts.coordinates if time is None or name != "t")
+    spatial = _spatial(texts, time)
+    if not spatial:
+        raise ConfigurationError(f"{path} is a shape in space, and the problem is in t alone")
     space = _Shapes(texts, spatial, folder).shape(path, values)
     if space.dim != len(spatial):
         raise ConfigurationError(
@@ -91,6 +112,11 @@ def shape_of(
         return space, piece
     start_end = texts.numbers("time", time)
     return _built("time", lambda: SpaceTime(space, start_end)), piece
+
+
+def _spatial(texts: Texts, time: Any) -> tuple[str, ...]:
+    """The coordinates of space."""
+    return tuple(name for name in texts.coordinates if time is None or name != "t")
 
 
 class _Shapes:

@@ -317,6 +317,11 @@ class _Reader:
                 "'t' to the coordinates and time: [start, end], or take kind: dirichlet"
             )
         piece = INITIAL if at_start else self.entry.text("piece", BOUNDARY)
+        if piece == BOUNDARY and BOUNDARY not in domain.names:
+            raise ConfigurationError(
+                f"{self.entry.path} is on the boundary of space, and the problem is in t alone: "
+                "take kind: initial or velocity for the start, or piece: final for the end"
+            )
         if piece not in domain.names:
             raise unknown_value(self.entry.at("piece"), piece, domain.names)
         where = self.entry.get("where")

@@ -29,7 +29,7 @@ EXACT = "exact"
 def pde_problem(
     coordinates: Any,
     equation: Any,
-    domain: Any,
+    domain: Any = None,
     conditions: Any = None,
     outputs: Any = None,
     time: Any = None,
@@ -46,7 +46,8 @@ def pde_problem(
     Args:
         coordinates: names of the columns; time is ``t`` and stands last.
         equation: text, a list of them, or a mapping from names to them.
-        domain: one shape, such as ``{"box": {"lower": [0, 0], "upper": [1, 1]}}``.
+        domain: one shape, such as ``{"box": {"lower": [0, 0], "upper": [1, 1]}}``; None for an
+            ordinary differential equation, whose only coordinate is ``t``.
         conditions: a mapping from names to conditions.
         outputs: names of the unknowns; ``["u"]`` unless given.
         time: ``[start, end]``, where ``t`` is a coordinate.
@@ -132,8 +133,6 @@ def _check_time(columns: tuple[str, ...], time: Any) -> None:
             f"the problem has {'the coordinate t' if time is None else 'time'} and {what}: add "
             "what is missing"
         )
-    if columns == ("t",):
-        raise ConfigurationError("coordinates must have one of space besides t")
 
 
 def _require_points(domain: Domain) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pinnderiv.domains import Box, Domain, SpaceTime
+from pinnderiv.domains import Box, Domain, SpaceTime, TimeInterval
 from pinnderiv.domains.naming import unknown_name
 from pinnderiv.equations import Equation
 from pinnderiv.errors import ArgumentError
 from pinnderiv.problems.conditions import AnyCondition, Field, PeriodicCondition
 from pinnderiv.problems.hard import HardPart, hard_part
+from pinnderiv.problems.hard_in_time import hard_part_in_time
 from pinnderiv.problems.reference import Reference
 
 
@@ -173,6 +174,8 @@ class Problem:
                 to the boundary is known.
         """
         order = self.equation.order("t", self.outputs[output]) if self._has_time else 0
+        if isinstance(self.domain, TimeInterval):
+            return hard_part_in_time(self.domain, self.conditions, output, order)
         try:
             return hard_part(self.domain, self.conditions, output, order, self.periodic_axes)
         except ArgumentError as error:
@@ -180,9 +183,9 @@ class Problem:
 
     @property
     def on_box(self) -> bool:
-        """Whether the domain, in space, is a box."""
+        """Whether the domain, in space, is a box, or there is no space."""
         space = self.domain.space if isinstance(self.domain, SpaceTime) else self.domain
-        return isinstance(space, Box)
+        return isinstance(space, Box | TimeInterval)
 
     @property
     def _has_time(self) -> bool:

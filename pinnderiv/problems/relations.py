@@ -79,8 +79,14 @@ def relation_equation(
     for each in texts:
         text = str(each)
         for output in outputs:
+            slope = rf"\b{re.escape(output)}_n\b"
+            if not space and re.search(slope, text):
+                raise ConfigurationError(
+                    f"{path}: {output}_n is the slope across the boundary of space, and the "
+                    f"problem is in t alone: write {output}_t"
+                )
             along = " + ".join(f"n_{x}*{output}_{x}" for x in space)
-            text = re.sub(rf"\b{re.escape(output)}_n\b", f"({along})", text)
+            text = re.sub(slope, f"({along})", text)
         written.append(text)
     components = tuple(f"n_{name}" for name in coordinates)
     with_normals = any(re.search(rf"\b{each}\b", text) for text in written for each in components)

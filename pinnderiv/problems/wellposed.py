@@ -47,8 +47,12 @@ def check_well_posed(
     if any(isinstance(each, Observations) for each in conditions):
         return
     if domain.time_axis is not None:
-        for index, output in enumerate(outputs):
-            _check_time(equation, domain, conditions, index, output, coordinates[domain.time_axis])
+        time = coordinates[domain.time_axis]
+        if any(domain.root(each.piece) == _FINAL for each in conditions):
+            _check_ends(equation, domain, conditions, outputs, time)
+        else:
+            for index, output in enumerate(outputs):
+                _check_time(equation, domain, conditions, index, output, time)
     if any(each.surface is not None for each in conditions):
         return
     _Boundary(equation, domain, conditions, outputs, coordinates).check()
@@ -84,10 +88,6 @@ def _check_time(
     about = [each for each in conditions if _about(each, index)]
     at_start = [each for each in about if domain.root(each.piece) == _INITIAL]
     given = {each.partial.count(axis) for each in at_start if isinstance(each, Condition)}
-    # what is known at the end counts as well: an equation may run backwards in time
-    at_end = sum(domain.root(each.piece) == _FINAL for each in about)
-    if at_end and len(given) + at_end >= order:
-        return
     if any(isinstance(each, Relation) for each in at_start):
         return
     if any(isinstance(each, PeriodicCondition) and each.axis == axis for each in about):
@@ -104,6 +104,29 @@ def _check_time(
             f"the equation is of order {order} in {time} for {output}, and there is no condition "
             f"for {name} at the start: add one under conditions, such as {{start_{kind}: {{kind: "
             f"{kind}, value: 0}}}}"
+        )
+
+
+def _check_ends(
+    equation: Equation,
+    domain: Domain,
+    conditions: Sequence[AnyCondition],
+    outputs: Sequence[str],
+    time: str,
+) -> None:
+    """Where something is given at the end of time, how many conditions the two ends have in all:
+    the unknowns of a system share them."""
+    need = sum(equation.order(time, output) for output in outputs)
+    have = sum(
+        each.components(len(outputs))
+        for each in conditions
+        if domain.root(each.piece) in (_INITIAL, _FINAL)
+    )
+    if have < need:
+        raise ConfigurationError(
+            f"the equation is of order {need} in {time} for {', '.join(outputs)} together, and "
+            f"there {'is 1 condition' if have == 1 else f'are {have} conditions'} at the start and "
+            f"the end: {need} are needed in all"
         )
 
 
@@ -124,7 +147,8 @@ class _Boundary:
     ) -> None:
         self.equation, self.domain, self.outputs = equation, domain, outputs
         self.axes = {coordinates[i]: i for i in range(domain.dim) if i != domain.time_axis}
-        self.conditions = [each for each in conditions if domain.root(each.piece) != _INITIAL]
+        ends = (_INITIAL, _FINAL)
+        self.conditions = [each for each in conditions if domain.root(each.piece) not in ends]
         self.periodic = {
             each.axis for each in self.conditions if isinstance(each, PeriodicCondition)
         }

@@ -67,7 +67,7 @@ class PDEConfig:
     coordinates: list[str] = MISSING
     outputs: list[str] = field(default_factory=lambda: ["u"])
     time: Any = None
-    domain: Any = MISSING
+    domain: Any = None
     parameters: dict[str, Any] = field(default_factory=dict)
     equation: Any = MISSING
     source: Any = None

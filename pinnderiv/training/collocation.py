@@ -55,7 +55,8 @@ class Collocation:
         problem: what the points are for.
         ansatz: gives the right-hand side; if it is hard, no condition needs points.
         sampler: makes a sampler from a keyword ``seed``; each piece gets one of its own.
-        counts: number of points in ``interior`` and on each piece of the boundary.
+        counts: number of points in ``interior`` and on each piece of the boundary; a piece that is
+            a single point, such as an end of an interval, has one whatever is asked for.
         seed: the run's seed.
         resample_every: steps between two draws; 0 keeps the first points for the whole run.
         adaptive: chooses the interior points from the second draw on; None draws them all alike.
@@ -190,8 +191,10 @@ class Collocation:
     def _with_pieces(self, points: Points) -> Points:
         """The points with new ones on the boundary."""
         exact = {
-            place: (each.surface or self.problem.domain).sample_piece(
-                each.piece, self.samplers[place], self.counts[place]
+            place: _one_of_copies(
+                (each.surface or self.problem.domain).sample_piece(
+                    each.piece, self.samplers[place], self.counts[place]
+                )
             )
             for place, each in self._drawn.items()
         }
@@ -208,6 +211,11 @@ class Collocation:
 
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.to(device=self.device, dtype=self.dtype)
+
+
+def _one_of_copies(points: Tensor) -> Tensor:
+    """A piece that is a single point needs it once: terms are means, which copies do not change."""
+    return points[:1] if bool((points == points[0]).all()) else points
 
 
 def _by_place(counts: Mapping[str, int], conditions: Iterable[AnyCondition]) -> dict[str, int]:

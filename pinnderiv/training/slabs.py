@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from pinnderiv.derivatives import partial
-from pinnderiv.domains import SpaceTime
-from pinnderiv.errors import ConfigurationError
+from pinnderiv.domains import SobolSampler, SpaceTime, TimeInterval
+from pinnderiv.errors import ArgumentError, ConfigurationError
 from pinnderiv.networks import Scaled, TrialSolution
 from pinnderiv.problems import AnyCondition, Condition, Problem
 from pinnderiv.training.ansatz import Ansatz, Given
@@ -42,8 +42,9 @@ class TimeSlabs:
             it is asked for, so those must be trained by then.
 
     Raises:
-        ConfigurationError: ``count`` is less than 1, or more and the problem has no time; or
-            ``hard`` is asked for and the problem does not allow it.
+        ConfigurationError: ``count`` is less than 1, or more and the problem has no time or a
+            condition that is no matter of one slab after the other; or ``hard`` is asked for and
+            the problem does not allow it.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class TimeSlabs:
     def _cut(self, whole: Ansatz, make_network: Callable[..., nn.Module], count: int) -> None:
         """Replaces an ansatz over all of time by ``count`` of them."""
         problem, domain = whole.problem, whole.problem.domain
-        if not isinstance(domain, SpaceTime):
+        if not isinstance(domain, SpaceTime | TimeInterval):
             raise ConfigurationError(
                 f"training.time_slabs={count} cuts time into parts, and problem {problem.name!r} "
                 "has no time: leave it at 1"
@@ -79,9 +80,10 @@ class TimeSlabs:
                 f"training.time_slabs={count} needs conditions that are all built into the network "
                 "of a linear equation with one output, or none of them: take constraint=soft"
             )
+        _require_marching(problem, count)
         start, end = domain.duration
         times = [start + (end - start) * k / count for k in range(count)] + [end]
-        domains = [SpaceTime(domain.space, pair) for pair in pairwise(times)]
+        domains = [domain.during(*pair) for pair in pairwise(times)]
         networks = [
             Scaled(
                 make_network(inputs=domain.dim, outputs=len(problem.outputs)),
@@ -104,9 +106,9 @@ class TimeSlabs:
         self.u = solution
         self.ansatzes = []
         for k, each in enumerate(domains):
-            conditions = whole.conditions
+            conditions = tuple(_during(c, each) for c in whole.conditions)
             if k > 0:
-                conditions = tuple(_handed_over(c, parts[k - 1]) for c in conditions)
+                conditions = tuple(_handed_over(c, each, parts[k - 1]) for c in conditions)
             own = replace(problem, domain=each, conditions=conditions)
             self.ansatzes.append(_SlabAnsatz(own, solution, k, whole))
 
@@ -146,8 +148,48 @@ class _HandedOver:
         return column.to(x.dtype)
 
 
-def _handed_over(condition: AnyCondition, before: nn.Module) -> AnyCondition:
+def _require_marching(problem: Problem, count: int) -> None:
+    """Refuses conditions that cannot be met in one part of time after the other."""
+    for each in problem.conditions:
+        place = problem.domain.root(each.piece)
+        why = ""
+        if each.points is not None:
+            why = "is at given times, most of which lie in other parts than the one that is trained"
+        elif place == "final":
+            why = "is at the end of time, which the parts before the last one do not reach"
+        elif place == "initial" and type(each) is not Condition:
+            why = "is no value at the start, which one part could hand over to the next"
+        if why:
+            raise ConfigurationError(
+                f"training.time_slabs={count} trains one part of time after the other, and the "
+                f"condition {each.name!r} {why}: leave it at 1"
+            )
+
+
+def _during(condition: AnyCondition, slab: SpaceTime | TimeInterval) -> AnyCondition:
+    """The condition for one slab; it holds somewhere in it.
+
+    Raises:
+        ConfigurationError: it does not.
+    """
+    surface = condition.surface
+    if isinstance(surface, SpaceTime):
+        condition = replace(condition, surface=surface.during(*slab.duration))
+    try:
+        (condition.surface or slab).sample_piece(condition.piece, SobolSampler(0), 1)
+    except ArgumentError as error:
+        start, end = slab.duration
+        raise ConfigurationError(
+            f"training.time_slabs: the condition {condition.name!r} holds nowhere from t = "
+            f"{start:g} to t = {end:g}, which is one of the parts: take fewer, or leave it at 1"
+        ) from error
+    return condition
+
+
+def _handed_over(
+    condition: AnyCondition, slab: SpaceTime | TimeInterval, before: nn.Module
+) -> AnyCondition:
     """The condition for a later slab: at its start the values are those that ``before`` reached."""
-    if condition.piece != "initial" or not isinstance(condition, Condition):
+    if slab.root(condition.piece) != "initial" or not isinstance(condition, Condition):
         return condition
     return replace(condition, value=_HandedOver(before, condition.partial, condition.output))

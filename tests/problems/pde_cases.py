@@ -3,6 +3,7 @@
 Values are written out, and not left to `exact`, wherever that is what a case is about.
 """
 
+from tests.problems.pde_in_time import IN_TIME
 from tests.problems.pde_systems import SYSTEMS
 
 LINES = {
@@ -335,4 +336,4 @@ SPACE = {
     """,
 }
 
-ALL = {**LINES, **PERIODIC, **PLANE, **SPACE, **SYSTEMS}
+ALL = {**LINES, **PERIODIC, **PLANE, **SPACE, **SYSTEMS, **IN_TIME}

@@ -81,6 +81,15 @@ BUILT_IN = {
     "box in six dimensions": {"last", "walls"},
     "all kinds on one interval": {"start", "speed"},
     "ball in space": set(),
+    "damped oscillator": {"start", "speed"},
+    "growth that saturates": {"start"},
+    "rotation": {"start_x", "start_y"},
+    "rotation, written in one output and in two": {"start", "rest", "zero"},
+    "values at both ends": {"start", "goal"},
+    "slope at the end": {"start"},
+    "relations at both ends": set(),
+    "from the end backwards": {"end"},
+    "the ends share the conditions of a system": {"here", "there"},
 }
 
 

@@ -27,7 +27,7 @@ def test_an_example(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture)
 
 
 def test_each_kind_of_condition_has_an_example() -> None:
-    assert len(WHOLE) == len([each for each in BLOCKS if "coordinates:" in each]) == 9
+    assert len(WHOLE) == len([each for each in BLOCKS if "coordinates:" in each]) == 11
     kinds = {found for text in WHOLE.values() for found in re.findall(r"kind: (\w+)", text)}
     assert kinds == set(KEYS) - {"dirichlet"}
 

@@ -10,6 +10,8 @@ from pinnderiv.domains import SobolSampler
 from pinnderiv.errors import ConfigurationError
 from tests.problems.test_pde import Wave, problem_of, terms
 
+CONF = Path(__file__).resolve().parents[2] / "conf" / "problem"
+
 
 def checked(text: str, folder: Path) -> None:
     """Every term is fulfilled by the exact solution, and by nothing else."""
@@ -211,6 +213,19 @@ def test_unknowns_of_relations_are_trained_with_those_of_the_equation() -> None:
         held["numbers.h"].fill_(4.0)
     second = left.residual(Wave(2, 1), x, left.data(x, normals))
     torch.testing.assert_close(first - second, Wave(2, 1)(x))
+
+
+def test_the_reference_of_lotka_volterra() -> None:
+    """It begins where the problem does, keeps what is conserved, and keeps to time."""
+    table = np.loadtxt(CONF / "lotka_volterra.csv", delimiter=",", skiprows=1)
+    t, x, y = table.T
+    assert (t[0], x[0], y[0], t[-1]) == (0.0, 2.0, 1.0, 10.0)
+    conserved = x - np.log(x) + y - np.log(y)
+    assert np.ptp(conserved) < 1e-11
+    # central differences, wrong by some h⁴
+    for values, rate in ((x, x - x * y), (y, x * y - y)):
+        slope = (8 * (values[3:-1] - values[1:-3]) - (values[4:] - values[:-4])) / (12 * t[1])
+        assert np.abs(slope - rate[2:-2]).max() < 1e-4
 
 
 @pytest.mark.parametrize("ending", [".csv", ".npz"])

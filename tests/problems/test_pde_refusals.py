@@ -22,6 +22,12 @@ PLANE = {
 }
 DIFFUSION = {**HEAT, "equation": "u_t = nu*u_xx"}
 START = {"start": {"kind": "initial", "value": 0}}
+OSCILLATOR = {
+    "coordinates": ["t"],
+    "time": [0, 1],
+    "equation": "u_tt + u = 0",
+    "conditions": {**START, "rest": {"kind": "velocity", "value": 0}},
+}
 HOLES = {
     "difference": [
         {"box": {"lower": -1, "upper": 1, "name": "plate"}},
@@ -36,7 +42,7 @@ def refused(message: str, base: dict[str, Any], **changes: Any) -> None:
 
 
 def test_the_problems_that_are_changed_here_are_sound() -> None:
-    for base in (HEAT, PLANE):
+    for base in (HEAT, PLANE, OSCILLATOR):
         pde_problem(**base)
     pde_problem(**{**DIFFUSION, "parameters": {"nu": 1}})
     both = {"plate": {"piece": "plate", "value": 0}, "hole": {"piece": "hole", "value": 0}}
@@ -61,7 +67,8 @@ def test_the_problems_that_are_changed_here_are_sound() -> None:
         ("t must be the last", {"coordinates": ["t", "x"]}),
         ("the coordinate t and no time", {"time": None}),
         ("time and no coordinate t", {"coordinates": ["x"]}),
-        ("one of space besides t", {"coordinates": ["t"]}),
+        ("domain is a shape in space, .* remove domain", {"coordinates": ["t"]}),
+        (r"domain is missing: .* of space \(x\).* Only a problem in t alone", {"domain": None}),
         ("must differ", {"coordinates": ["x", "x"]}),
         (r"coordinates and outputs share \{'x'\}", {"outputs": ["x"]}),
         ("time.*start before it ends", {"time": [1, 0]}),
@@ -88,6 +95,70 @@ def test_the_problems_that_are_changed_here_are_sound() -> None:
 )
 def test_a_problem_in_time(message: str, changes: dict[str, Any]) -> None:
     refused(message, HEAT, **changes)
+
+
+@pytest.mark.parametrize(
+    ("message", "changes"),
+    [
+        ("the coordinate t and no time", {"time": None}),
+        ("time.*start before it ends", {"time": [1, 0]}),
+        ("time: duration must be two numbers", {"time": [0, 1, 2]}),
+        ("domain is a shape in space", {"domain": {"interval": [0, 1]}}),
+        ("no condition for u_t at the start", {"conditions": START}),
+        ("no condition for u at the start", {"conditions": None}),
+        (
+            "order 2 in t for u together, and there is 1 condition at the start and the end",
+            {"conditions": {"goal": {"piece": "final", "value": 0}}},
+        ),
+        (
+            "order 3 in t for u together, and there are 2 conditions",
+            {
+                "equation": "u_ttt = u",
+                "conditions": {**START, "goal": {"piece": "final", "value": 0}},
+            },
+        ),
+        ("order 3 in t", {"equation": "u_ttt = u"}),
+        ("laplacian needs coordinates of space, and there is only t", {"equation": "laplacian(u)"}),
+        ("unknown name 'u_x'", {"equation": "u_tt = u_x"}),
+        (
+            "there is no condition for v at the start",
+            {
+                "outputs": ["u", "v"],
+                "equation": ["u_t = v", "v_t = -u"],
+                "conditions": {"a": {"kind": "initial", "output": "u", "value": 0}},
+            },
+        ),
+    ],
+)
+def test_a_problem_in_time_alone(message: str, changes: dict[str, Any]) -> None:
+    refused(message, OSCILLATOR, **changes)
+
+
+@pytest.mark.parametrize(
+    ("message", "values"),
+    [
+        ("a is on the boundary of space.* take kind: initial or velocity", {"value": 0}),
+        ("a is on the boundary of space", {"kind": "neumann", "value": 0}),
+        ("a.piece cannot be 'walls'. It can be: initial, final", {"piece": "walls", "value": 0}),
+        ("a.piece cannot be 'finale'. Did you mean 'final'", {"piece": "finale", "value": 0}),
+        ("joins t_min and t_max", {"kind": "periodic", "axis": "t"}),
+        (
+            "u_n is the slope across the boundary of space.* write u_t",
+            {"kind": "relation", "piece": "final", "equation": "u_n = 0"},
+        ),
+        (
+            "a.shape is a shape in space, and the problem is in t alone",
+            {"kind": "interface", "equation": "u_t = 0", "shape": {"interval": [0, 1]}},
+        ),
+        (
+            "1 of 2 points lie outside",
+            {"kind": "observations", "points": [[1], [3]], "values": "t"},
+        ),
+        ("1 numbers each .t.", {"kind": "observations", "points": [[0, 1]], "values": [1]}),
+    ],
+)
+def test_a_condition_in_time_alone(message: str, values: Any) -> None:
+    refused(message, OSCILLATOR, conditions={**OSCILLATOR["conditions"], "a": values})
 
 
 @pytest.mark.parametrize(

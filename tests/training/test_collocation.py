@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,9 +7,10 @@ from torch import nn
 
 from pinnderiv.domains import LatinHypercubeSampler, SobolSampler
 from pinnderiv.errors import CheckpointError, ConfigurationError
-from pinnderiv.problems import CASES
+from pinnderiv.problems import CASES, pde_problem
 from pinnderiv.training.ansatz import Ansatz
 from pinnderiv.training.collocation import Collocation
+from pinnderiv.training.loss import Loss
 
 COUNTS = {"interior": 20, "walls": 10, "initial": 6}
 
@@ -35,6 +37,39 @@ def test_points_lie_where_they_belong() -> None:
 def test_hard_constraints_need_no_points_on_the_boundary() -> None:
     collocation = build("hard", counts={"interior": 20})
     assert collocation.points.pieces == {} and collocation.points.count == 20
+
+
+def test_a_piece_that_is_a_single_point_has_one() -> None:
+    """Which changes no term of the loss, since each is a mean."""
+    problem = pde_problem(
+        coordinates=["x"],
+        domain={"interval": [0, 1]},
+        equation="u_xx + u = x",
+        conditions={
+            "left": {"piece": "x_min", "value": 1},
+            "slope": {"kind": "neumann", "piece": "x_max", "value": 2},
+            "both": {"kind": "robin", "piece": "boundary", "alpha": 1, "value": 0},
+        },
+    )
+    ansatz = Ansatz(problem, lambda inputs, outputs: nn.Linear(inputs, outputs), "soft")
+    ansatz.u.double()
+    collocation = Collocation(problem, ansatz, SobolSampler, COUNTS, seed=0)
+    points = collocation.points
+    assert {name: len(each) for name, each in points.pieces.items()} == {
+        "x_min": 1,
+        "x_max": 1,
+        "boundary": 10,
+    }
+    assert points.count == 32
+    loss = Loss(problem, ansatz, {"left": 3.0, "slope": 2.0})
+
+    def copied(table: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: each.repeat(10, 1) for name, each in table.items()}
+
+    many = replace(points, pieces=copied(points.pieces), values=copied(points.values))
+    few, all_of_them = loss.terms(points), loss.terms(many)
+    for name, value in few.items():
+        torch.testing.assert_close(all_of_them[name], value, rtol=1e-14, atol=0)
 
 
 def test_when_points_are_due() -> None:

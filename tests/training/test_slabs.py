@@ -15,10 +15,12 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pinnderiv import derivatives
+from pinnderiv.domains import SobolSampler
 from pinnderiv.errors import ConfigurationError
 from pinnderiv.networks import MLP, RandomFeatureNetwork
-from pinnderiv.problems import CASES
+from pinnderiv.problems import CASES, pde_problem
 from pinnderiv.training.checkpoint import CheckpointFolder
+from pinnderiv.training.collocation import Collocation
 from pinnderiv.training.loop import train
 from pinnderiv.training.monitor import Monitor, StepRecord
 from pinnderiv.training.optimisers import (
@@ -84,6 +86,52 @@ def test_later_slabs_are_not_told_the_exact_solution() -> None:
     torch.testing.assert_close(values["initial_velocity"], reached["u_t"].detach())
     hard = TimeSlabs(problem, lambda inputs, outputs: MLP(inputs, outputs, 8, 2), "hard", 2)
     assert all(each.problem.conditions == () for each in hard.ansatzes)
+
+
+LAYERS = {
+    "coordinates": ["x", "t"],
+    "time": [0, 1],
+    "domain": {"interval": [0, 1]},
+    "equation": "u_t = u_xx",
+    "conditions": {
+        "left": {"piece": "x_min", "value": 0},
+        "right": {"piece": "x_max", "where": "t < 0.4 or t > 0.9", "value": 0},
+        "start": {"kind": "initial", "where": "x < 0.5", "value": "x"},
+        "rest": {"kind": "initial", "where": "x >= 0.5", "value": "1 - x"},
+        "middle": {
+            "kind": "interface",
+            "shape": {"interval": [0.25, 0.75]},
+            "where": "x > 0.5",
+            "equation": "u_n = 0",
+        },
+    },
+}
+
+
+def test_conditions_on_parts_are_cut_in_time_as_well() -> None:
+    """A part of the start has the values of the slab before; a surface ends with the slab."""
+    problem = pde_problem(**LAYERS)
+    made = TimeSlabs(problem, lambda inputs, outputs: MLP(inputs, outputs, 6, 1), "soft", 2)
+    made.u.double()
+    first, second = made.ansatzes
+    points = Collocation(second.problem, second, SobolSampler, {"interior": 9, "walls": 9}, seed=0)
+    at = points.points.pieces
+    conditions = {each.name: each for each in second.problem.conditions}
+    assert set(at) == {"x_min", "right", "start", "rest", "middle"}
+    for name in ("start", "rest"):
+        assert (at[name][:, 1] == 0.5).all()
+        reached = first.v(at[name]).detach()
+        assert torch.equal(conditions[name].value(at[name]), reached)
+    assert (at["start"][:, 0] < 0.5).all() and (at["rest"][:, 0] >= 0.5).all()
+    assert (at["right"][:, 1] > 0.9).all() and (at["middle"][:, 1] >= 0.5).all()
+    assert torch.allclose(at["middle"][:, 0], torch.tensor(0.75).double())
+
+
+def test_a_condition_that_holds_nowhere_in_a_slab_is_refused() -> None:
+    early = {"piece": "x_max", "where": "t < 0.4", "value": 0}
+    problem = pde_problem(**{**LAYERS, "conditions": {**LAYERS["conditions"], "right": early}})
+    with pytest.raises(ConfigurationError, match=r"'right' holds nowhere from t = 0\.5 to t = 1"):
+        TimeSlabs(problem, lambda inputs, outputs: MLP(inputs, outputs, 6, 1), "soft", 2)
 
 
 def test_each_slab_is_trained_in_turn_and_then_left_alone(small: Callable[..., Any]) -> None:

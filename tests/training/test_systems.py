@@ -43,7 +43,7 @@ def shipped(name: str) -> dict[str, Any]:
 
 BOX = {"box": {"lower": [0, 0], "upper": [1, 2]}}
 PROBLEMS: dict[str, dict[str, Any]] = {
-    name: shipped(name) for name in ("kovasznay", "maxwell", "plate")
+    name: shipped(name) for name in ("kovasznay", "maxwell", "plate", "damped_oscillator")
 } | {
     # walls with functions of their own, one that is free, and one with a flux
     "mixed": {
@@ -74,6 +74,20 @@ PROBLEMS: dict[str, dict[str, Any]] = {
             "right": {"kind": "robin", "piece": "x_max", "alpha": 1},
             "start": {"kind": "initial", "value": "1 + y + x**2 + sin(x)"},
             "speed": {"kind": "velocity", "value": "y - 1 - y - x**2"},
+        },
+    },
+    # time alone, given at its ends
+    "ends of time": {
+        "coordinates": ["t"],
+        "outputs": ["a", "b"],
+        "time": [0.5, 2],
+        "equation": ["a_tt + t*b", "b_t - a_t"],
+        "source": "exact",
+        "exact": ["exp(t)", "t*sin(t)"],
+        "conditions": {
+            "first": {"kind": "initial", "output": "a"},
+            "last": {"piece": "final", "output": "a"},
+            "only": {"piece": "final", "output": "b"},
         },
     },
     # one output periodic and given across, the other free across
@@ -235,6 +249,8 @@ MET = {
     "kovasznay": {"walls_u", "walls_v", "walls_p"},
     "maxwell": {"walls", "start_E", "start_Hx", "start_Hy"},
     "plate": {"walls"},
+    "damped_oscillator": {"start", "rest"},
+    "ends of time": {"first", "last", "only"},
     "mixed": {"left", "bottom"},
     "mixed in time": {"left", "bottom", "start", "speed"},
     "nonlinear": {"left", "bottom", "start", "speed"},

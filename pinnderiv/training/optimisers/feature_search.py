@@ -277,7 +277,8 @@ class FeatureSearch(Optimiser):
         if found is None:
             return None
         residual = matrix @ found - target
-        size = float(target[kept_back].norm())
+        # terms of a single point, such as the start of an ordinary equation, are never kept back
+        size = float(target[kept_back].norm() or target.norm() / _JUDGE**0.5)
         # with a source and values of zero, u = 0 is right whatever the scale
         left = float(residual[kept_back].norm()) / size if size > 0.0 else 0.0
         terms = self._linear.terms(residual, few)
